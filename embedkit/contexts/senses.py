@@ -1,0 +1,106 @@
+"""How well the senses of a word part at each layer, and which sentences stand on the wrong side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from embedkit.contexts.occurrences import Occurrence
+from embedkit.contexts.reading import Layers
+from embedkit.errors import InputError
+from embedkit.space import Vectors
+
+__all__ = ["LayerFigures", "Misplaced", "figures_by_layer", "misplaced", "parting_layer"]
+
+
+@dataclass(frozen=True)
+class LayerFigures:
+    """One layer: mean cosine within and between senses, silhouette (cosine), accuracy of the nearest other sentence."""
+
+    layer: int
+    within: float
+    between: float
+    silhouette: float
+    accuracy: float
+
+    @property
+    def gap(self) -> float:
+        """Within minus between: how much more alike occurrences of one sense are."""
+        return self.within - self.between
+
+
+def _cosines(vectors: Vectors) -> Vectors:
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = (vectors / np.where(norms > 0, norms, 1)).astype(np.float64)
+    similar: Vectors = np.clip(unit @ unit.T, -1, 1)
+    return similar
+
+
+def figures_by_layer(layers: Layers) -> tuple[LayerFigures, ...]:
+    """Figures of every layer over the occurrences whose sense has at least two; raises InputError below two senses."""
+    counts = Counter(layers.senses)
+    keep = [i for i, sense in enumerate(layers.senses) if counts[sense] >= 2]
+    senses = np.array([layers.senses[i] for i in keep])
+    if len(set(senses)) < 2:
+        raise InputError(
+            "To compare senses, at least two senses need at least two sentences each; "
+            f"here: {', '.join(f'{sense} {count}' for sense, count in counts.items())}."
+        )
+    return tuple(_figures(layer, vectors[keep], senses) for layer, vectors in enumerate(layers.vectors))
+
+
+def _figures(layer: int, vectors: Vectors, senses: np.ndarray) -> LayerFigures:  # type: ignore[type-arg]
+    from sklearn.metrics import silhouette_score
+
+    similar = _cosines(vectors)
+    same = senses[:, None] == senses[None, :]
+    off = ~np.eye(len(senses), dtype=bool)
+    distances = np.maximum(1 - similar, 0)
+    np.fill_diagonal(distances, 0)
+    nearest = np.where(off, similar, -np.inf).argmax(1)
+    return LayerFigures(
+        layer=layer,
+        within=float(similar[same & off].mean()),
+        between=float(similar[~same].mean()),
+        silhouette=float(silhouette_score(distances, senses, metric="precomputed")),
+        accuracy=float((senses[nearest] == senses).mean()),
+    )
+
+
+def parting_layer(figures: tuple[LayerFigures, ...]) -> int:
+    """The first layer whose silhouette comes within 0.02 of the best one: from there on the senses have parted."""
+    best = max(f.silhouette for f in figures)
+    return next(f.layer for f in figures if f.silhouette >= best - 0.02)
+
+
+@dataclass(frozen=True)
+class Misplaced:
+    """An occurrence that stands nearer to another sense: mean cosine with its own sense (without itself) and with that."""
+
+    occurrence: Occurrence
+    row: int
+    own: float
+    other_sense: str
+    other: float
+
+
+def misplaced(layers: Layers, layer: int) -> tuple[Misplaced, ...]:
+    """Occurrences whose mean cosine with some other sense is at least that with their own, worst first."""
+    similar = _cosines(layers.vectors[layer])
+    senses = np.array(layers.senses)
+    found = []
+    for row, occurrence in enumerate(layers.occurrences):
+        means = {}
+        for sense in dict.fromkeys(layers.senses):
+            members = np.flatnonzero((senses == sense) & (np.arange(len(senses)) != row))
+            if len(members):
+                means[sense] = float(similar[row, members].mean())
+        own = means.pop(occurrence.sense, None)
+        if own is None or not means:
+            continue
+        sense = max(means, key=lambda name: means[name])
+        if means[sense] >= own:
+            found.append(Misplaced(occurrence, row, own, sense, means[sense]))
+    return tuple(sorted(found, key=lambda m: m.own - m.other))

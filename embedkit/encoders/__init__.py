@@ -1,0 +1,1 @@
+"""Pretrained networks that turn raw things into vectors."""

@@ -1,0 +1,36 @@
+"""What all figures share: colors that color-blind people tell apart, a second mark beside color, plain layout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Okabe and Ito 2008, yellow darkened for white paper
+COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#8A6D00", "#5B5B5B")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down", "pentagon")
+SYMBOLS_3D = ("circle", "square", "diamond", "cross", "x", "circle-open", "square-open", "diamond-open")
+GRAY = "#9AA3AA"
+INK = "#4A5560"
+PICK, NEAR, LOST, INVENTED = "#D55E00", "#0072B2", "#CC79A7", "#E69F00"
+
+WEBGL_FROM = 1_000  # points; below this SVG is sharp and quick enough
+
+
+def mark_of(index: int, flat: bool = True) -> tuple[str, str]:
+    """Color and symbol of the group with this number: after eight groups colors come again with another symbol."""
+    symbols = SYMBOLS if flat else SYMBOLS_3D
+    return COLORS[index % len(COLORS)], symbols[(index + index // len(COLORS)) % len(symbols)]
+
+
+def plain_layout(height: int, **more: Any) -> dict[str, Any]:
+    """Layout without axes titles, ticks or frame, for maps whose axes mean nothing."""
+    bare = {"visible": False, "showgrid": False, "zeroline": False}
+    return {
+        "height": height,
+        "margin": {"l": 4, "r": 4, "t": 8, "b": 4},
+        "xaxis": bare,
+        "yaxis": {**bare, "scaleanchor": "x", "scaleratio": 1},
+        "legend": {"orientation": "h", "yanchor": "top", "y": -0.01, "x": 0, "itemsizing": "constant"},
+        "hovermode": "closest",
+        "dragmode": "pan",
+        **more,
+    }
