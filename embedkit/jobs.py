@@ -224,7 +224,8 @@ class Pool:
                 if not self._queue or self._closed:
                     return
                 task = self._queue[0].task
-                idle = sorted((each for each in self._workers if each.idle), key=lambda each: (task in each.seen, each.since))
+                idle = [each for each in self._workers if each.idle]
+                idle.sort(key=lambda each: (*each.warmth(task), each.since))  # the last is the warmest
                 if not idle and sum(not each.warming for each in self._workers) >= self.size:
                     return
                 job = self._queue.popleft()
@@ -286,8 +287,8 @@ class Pool:
                     self._queue.appendleft(job)
                 else:
                     how = f"signal {-code}" if code < 0 else f"exit code {code}"
-                    text = f"The process that computed {job.title} ended without a result ({how}). Press run to try again."
-                    job._error = {"text": text}
+                    text = f"The process that computed {job.title} ended without a result ({how})."
+                    job._error = {"text": f"{text} Press run to try again."}
                     self._end(job, "died")
         self._dispatch()
 
@@ -377,6 +378,11 @@ class _Worker:
     @property
     def idle(self) -> bool:
         return self.job is None and not self.warming
+
+    def warmth(self, task: str) -> tuple[bool, bool]:
+        """Whether it ran this task, and whether it ran one of the same module, whose imports are then done."""
+        module = task.partition(":")[0] + ":"
+        return task in self.seen, any(seen.startswith(module) for seen in self.seen)
 
     def send(self, message: Message) -> None:
         assert self.process.stdin is not None

@@ -13,7 +13,7 @@ from embedkit.errors import InputError
 from embedkit.neighbors import Metric, knn_graph, search
 from embedkit.space import Space, Vectors
 
-__all__ = ["Projection", "place", "project", "projections"]
+__all__ = ["Projection", "chosen_params", "place", "project", "projections"]
 
 MethodName = Literal["pca", "tsne", "umap"]
 Report = Callable[[float, str], None]  # fraction done and what is being done; may raise to stop
@@ -99,14 +99,12 @@ def project(
     used. UMAP and t-SNE read `knn_graph(space, metric=metric)` and start from PCA, which keeps the large arrangement
     (Kobak and Linderman 2021). Same seed, same bytes. Raises InputError with the limit.
     """
-    recipe = _RECIPES.get(method)
-    if recipe is None:
-        raise InputError(f"There is no projection '{method}'; use one of {', '.join(_RECIPES)}.")
+    chosen = chosen_params(method, params, space.n)
+    recipe = _RECIPES[method]
     if dims not in (2, 3):
         raise InputError(f"A map has 2 or 3 dimensions, not {dims}.")
     if space.n < recipe.least:
         raise InputError(f"{recipe.title} needs at least {recipe.least} items; this space has {space.n}. PCA takes any.")
-    chosen = _chosen(recipe, params, space.n)
     tell = report or (lambda fraction, text: None)
     if method == "pca":
         coords = _pca(space.vectors, dims)[0]
@@ -117,7 +115,11 @@ def project(
     return Projection(_signed(coords), method, chosen, seed, space.key, metric, space)
 
 
-def _chosen(recipe: Recipe, params: dict[str, float], n: int) -> dict[str, float]:
+def chosen_params(method: str, params: dict[str, float], n: int) -> dict[str, float]:
+    """Defaults, overlaid with `params`, cut to what n items allow; raises InputError with the limit."""
+    recipe = _RECIPES.get(method)
+    if recipe is None:
+        raise InputError(f"There is no projection '{method}'; use one of {', '.join(_RECIPES)}.")
     chosen = dict(recipe.defaults)
     for name, value in params.items():
         if name not in recipe.bounds:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import platformdirs
 
 from embedkit._version import __version__
+from embedkit.paths import ASSETS
 
 if TYPE_CHECKING:  # numpy loads where it is used: opening the first page needs no array
     import numpy as np
@@ -129,9 +130,7 @@ class Store:
         found = self._find(key, "bytes")
         return None if found is None else found[1]
 
-    def put(
-        self, key: str, arrays: Mapping[str, Any], meta: Mapping[str, Any] | None = None, name: str = ""
-    ) -> bool:
+    def put(self, key: str, arrays: Mapping[str, Any], meta: Mapping[str, Any] | None = None, name: str = "") -> bool:
         """Keep arrays and meta; False, and a note, when the disk would not.
 
         Raises TypeError, before anything is written, on what `Entry.of` refuses.
@@ -157,9 +156,7 @@ class Store:
         return entry
 
     @contextmanager
-    def locked(
-        self, key: str, wait: float = math.inf, cancelled: Callable[[], bool] = lambda: False
-    ) -> Iterator[bool]:
+    def locked(self, key: str, wait: float = math.inf, cancelled: Callable[[], bool] = lambda: False) -> Iterator[bool]:
         """Hold `key` alone among processes and threads; yields False when time was up or `cancelled()`.
 
         Where the folder cannot be written nobody can hold it: yields True, as the work may then be done twice.
@@ -208,7 +205,7 @@ class Store:
                     header, payload = _read(file, key, whole)
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            except _Damaged as damaged:
+            except _DamagedEntryError as damaged:
                 about = f": {damaged}" if str(damaged) else "."
                 what = "stored" if path == mine else "shipped"
                 self.note(f"A {what} result was damaged and is made again{about}")
@@ -243,7 +240,7 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())  # else a power cut can leave the name without the bytes
             try:
-                os.replace(temp, path)
+                temp.replace(path)
             except PermissionError:
                 if not path.exists():
                     raise
@@ -281,7 +278,7 @@ class Store:
             self._size, self._scanned = total, time.monotonic()
 
 
-class _Damaged(Exception):
+class _DamagedEntryError(Exception):
     """An entry that is not what was written; its text is the name of the result, where that is known."""
 
 
@@ -294,13 +291,13 @@ def _header(key: str, kind: str, payload: bytes, name: str, meta: dict[str, Any]
 def _read(file: BinaryIO, key: str, whole: bool) -> tuple[dict[str, Any], bytes]:
     first, line = file.readline(200), file.readline()
     if first != MAGIC + hashlib.sha256(line).hexdigest().encode() + b"\n":
-        raise _Damaged("")
+        raise _DamagedEntryError("")
     header: dict[str, Any] = json.loads(line)
     size = os.fstat(file.fileno()).st_size - len(first) - len(line)
     payload = file.read() if whole else b""
     damaged = whole and hashlib.sha256(payload).hexdigest() != header["sha256"]
     if damaged or size != header["length"] or header["key"] != key:
-        raise _Damaged(header["name"])
+        raise _DamagedEntryError(header["name"])
     return header, payload
 
 
@@ -374,7 +371,7 @@ _shared_lock = threading.Lock()
 
 def default_store() -> Store:
     """The store that this process shares, with the entries that ship beside the package; one for each `home()`."""
-    shipped = Path(__file__).resolve().parents[1] / "assets" / "store"
+    shipped = ASSETS / "store"
     with _shared_lock:
         if (root := home()) not in _shared:
             _shared[root] = Store(root, shipped=(shipped,) if shipped.is_dir() else ())

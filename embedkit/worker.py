@@ -44,14 +44,15 @@ class Report:
 
     def __init__(
         self,
-        send: Callable[[Message], None] = lambda message: None,
+        send: Callable[[Message], object] | None = None,
         stopped: Callable[[], bool] = lambda: False,
         store: Store | None = None,
         key: str = "",
         title: str = "The work",
     ) -> None:
         self.steps: list[int] = []  # the n of each step that was kept
-        self._send, self._stopped, self._store, self._key, self._title = send, stopped, store, key, title
+        self._send = send or (lambda _: None)
+        self._stopped, self._store, self._key, self._title = stopped, store, key, title
         self._lock = threading.Lock()
         self._held: Message | None = None
         self._sent = -1.0
@@ -77,7 +78,8 @@ class Report:
 
     def step(self, n: int, arrays: Mapping[str, Any], meta: Mapping[str, Any] | None = None) -> None:
         """Keep step `n` (arrays by name, and meta) and announce it; pages read it while the work goes on."""
-        if self._store is not None and self._store.put(step_key(self._key, n), arrays, meta, f"{self._title}, step {n}"):
+        name = f"{self._title}, step {n}"
+        if self._store is not None and self._store.put(step_key(self._key, n), arrays, meta, name):
             self.steps.append(n)
             self._send({"at": "step", "n": n})
         self._check()  # after the step is kept: a stopped training shows its last one
@@ -129,9 +131,9 @@ def _run(order: Message, store: Store, packages: list[str], report: Report, stop
         kinds = [kind.__name__ for kind in type(error).__mro__]
         known = {name: value for name, value in vars(error).items() if _is_json(value)}
         return {"at": "failed", "kinds": kinds, "text": str(error), "known": known}
-    except BaseException:  # noqa: BLE001 - SystemExit too: a bug is shown, the worker outlives what it runs
+    except BaseException:  # SystemExit too: a bug is shown, and the worker outlives what it runs
         trace = traceback.format_exc()
-        print(trace, file=sys.stderr)
+        sys.stderr.write(trace)
         return {"at": "failed", "kinds": [], "text": trace}
 
 

@@ -4,9 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,7 +65,7 @@ def ask_until(pool: Pool, tmp_path: Path, name: str = "gate") -> tuple[Job, Path
 def test_the_result_is_the_same_as_without_a_process(pool: Pool, tmp_path: Path) -> None:
     import job_tasks
 
-    params = {"n": 5, "log": str(tmp_path / "log")}
+    params: dict[str, Any] = {"n": 5, "log": str(tmp_path / "log")}
     direct = job_tasks.count(Report(), **params)
     job = ended(pool.submit("job_tasks:count", params, title="Count"))
     np.testing.assert_array_equal(job.result().arrays["numbers"], direct["numbers"])
@@ -87,7 +89,7 @@ def test_progress_is_seen_while_it_runs(pool: Pool, tmp_path: Path) -> None:
 
 def test_many_people_share_one_run(own: Pool, tmp_path: Path) -> None:
     params = {"n": 3, "log": str(tmp_path / "log")}
-    blocker, gate = ask_until(own, tmp_path)
+    _, gate = ask_until(own, tmp_path)
     jobs = [own.submit("job_tasks:count", params, title="Count") for _ in range(30)]
     assert len(set(map(id, jobs))) == 1
     assert jobs[0].state == "queued"
@@ -100,6 +102,34 @@ def test_many_people_share_one_run(own: Pool, tmp_path: Path) -> None:
     assert later.key == key == recipe_key("job_tasks:count", **params)
     assert later.result().arrays["numbers"].tolist() == [0, 1, 2]
     assert (tmp_path / "log").read_text() == "ran\n"
+
+
+def test_two_who_ask_at_the_same_moment_share_one_run(own: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    both_looked, jobs, get = threading.Barrier(2), [], own.store.get
+
+    def slow_get(key: str) -> Any:
+        found = get(key)
+        both_looked.wait(20)
+        return found
+
+    monkeypatch.setattr(own.store, "get", slow_get)
+    threads = [threading.Thread(target=lambda: jobs.append(own.submit("job_tasks:who", {}, title="Who"))) for _ in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert jobs[0] is jobs[1]
+
+
+def test_a_page_that_asks_again_reads_no_disk(own: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, gate = ask_until(own, tmp_path)
+    monkeypatch.setattr(own.store, "get", None)
+    assert own.submit(job.task, job.params, title="again") is job
+    monkeypatch.undo()
+    gate.touch()
+    ended(job).result()
+    monkeypatch.setattr(own.store, "get", None)
+    assert own.submit(job.task, job.params, title="again") is job
 
 
 def test_two_servers_share_one_run(tmp_path: Path) -> None:
@@ -115,6 +145,18 @@ def test_two_servers_share_one_run(tmp_path: Path) -> None:
         pids = {ended(job).result().meta["pid"] for job in (first, second)}
         assert len(pids) == 1
         assert pids == {int(begun.read_text())}
+    finally:
+        one.close()
+        two.close()
+
+
+def test_both_servers_see_the_steps(tmp_path: Path) -> None:
+    one, two = new_pool(tmp_path / "home"), new_pool(tmp_path / "home")
+    try:
+        first = one.submit("job_tasks:train", {"steps": 40}, title="Training")
+        eventually(lambda: first.steps)
+        second = two.submit("job_tasks:train", {"steps": 40}, title="Training")
+        assert ended(second).steps == ended(first).steps == tuple(range(40))
     finally:
         one.close()
         two.close()
@@ -176,6 +218,20 @@ def test_idle_workers_end_but_one(tmp_path: Path) -> None:
         pool.close()
 
 
+def test_the_warmest_worker_is_chosen(tmp_path: Path) -> None:
+    pool = new_pool(tmp_path / "home")
+    try:
+        gates = [ask_until(pool, tmp_path, name)[1] for name in ("a", "b")]
+        for gate in gates:
+            gate.touch()
+        eventually(lambda: all(worker.idle for worker in pool._workers))
+        latest, *_, warm = sorted(pool._workers, key=lambda worker: -worker.since)
+        latest.seen, warm.seen = {"other:task"}, {"job_tasks:until"}
+        assert ended(pool.submit("job_tasks:who", {}, title="Who")).result().meta["pid"] == warm.process.pid
+    finally:
+        pool.close()
+
+
 def test_warming_is_done_once_and_takes_no_place(own: Pool, tmp_path: Path) -> None:
     gate, begun = tmp_path / "gate", tmp_path / "begun"
     params = {"gate": str(gate), "begun": str(begun)}
@@ -200,7 +256,7 @@ def test_an_error_for_the_person_comes_across(pool: Pool) -> None:
         assert str(caught.value) == "'aple' is not among 2 items. Did you mean 'apple'?"
         assert caught.value.item == "aple"
         assert job.state == "failed"
-    with pytest.raises(InputError, match="Only 3 of 5 given.") as private:
+    with pytest.raises(InputError, match=r"Only 3 of 5 given\.") as private:
         ended(pool.submit("job_tasks:private", {}, title="Look up")).result()
     assert type(private.value) is InputError  # the nearest class that errors.py has
 
@@ -261,9 +317,12 @@ def test_a_stopped_training_keeps_its_last_step(pool: Pool) -> None:
     assert middle is not None
     assert middle.arrays["weights"].tolist() == [1, 1]
     assert middle.meta == {"loss": 0.5}
+    worker = job._worker
     job.stop()
     with pytest.raises(JobStopped, match="Training was stopped"):
         ended(job).result()
+    assert worker is not None
+    assert worker.process.poll() is None  # it stopped of itself and stays warm
     last = job.step(job.steps[-1])
     assert job.steps == tuple(range(len(job.steps)))
     assert last is not None
@@ -326,11 +385,13 @@ def test_a_result_that_was_lost_is_said_and_made_again(own: Pool, tmp_path: Path
     assert "damaged" in own.store.notes[0]
 
 
-def test_a_task_may_keep_its_result_itself(pool: Pool) -> None:
+def test_a_task_may_keep_its_result_itself(own: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMBEDKIT_HOME", str(tmp_path / "unused"))
     key = recipe_key("own")
-    entry = ended(pool.submit("job_tasks:own_key", {"key": key}, title="Own", key=key)).result()
+    entry = ended(own.submit("job_tasks:own_key", {"key": key}, title="Own", key=key)).result()
     assert entry.arrays["inner"].tolist() == [0, 1, 2]
-    assert pool.store.get(key) is not None
+    assert own.store.get(key) is not None
+    assert not (tmp_path / "unused").exists()  # default_store() in a task is the store of the pool
 
 
 def test_the_workers_end_with_the_server(tmp_path: Path) -> None:

@@ -43,7 +43,11 @@ def keys(n: int) -> list[str]:
 
 def test_arrays_and_meta_come_back(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    arrays = {"file": np.arange(6, dtype=np.float32).reshape(2, 3), "words": np.array(["a", "bé"]), "none": np.zeros((0, 2))}
+    arrays = {
+        "file": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "words": np.array(["a", "bé"]),
+        "none": np.zeros((0, 2)),
+    }
     assert store.put(KEY, arrays, {"loss": 0.5, "shape": (2, 3)}, name="test")
     entry = Store(tmp_path).get(KEY)
     assert entry is not None
@@ -82,7 +86,9 @@ def test_python_objects_are_refused_before_anything_is_written(tmp_path: Path, a
     assert not (tmp_path / "home").exists()
 
 
-@pytest.mark.parametrize("made", [None, [np.ones(1)], ({"a": 1}, {"b": object()}), {"../a": np.ones(1)}, {1: np.ones(1)}])
+@pytest.mark.parametrize(
+    "made", [None, [np.ones(1)], ({"a": 1}, {"b": object()}), {"../a": np.ones(1)}, {1: np.ones(1)}]
+)
 def test_what_is_no_result_is_a_bug(made: object) -> None:
     with pytest.raises(TypeError):
         Entry.of(made)
@@ -93,7 +99,7 @@ def test_a_key_leads_nowhere_else(tmp_path: Path, key: str) -> None:
     store = Store(tmp_path)
     for use in (store.get, store.get_bytes, store.get_meta, lambda key: store.put_bytes(key, b"")):
         with pytest.raises(ValueError, match="hexadecimal"):
-            use(key)  # type: ignore[operator]
+            use(key)
 
 
 def test_recipe_keys_differ_as_recipes_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +113,9 @@ def test_recipe_keys_differ_as_recipes_do(monkeypatch: pytest.MonkeyPatch) -> No
     assert recipe_key("a") != before
 
 
-@pytest.mark.parametrize("value", [{1, 2}, np.ones(2), np.int64(1), float("nan"), [float("inf")], {1: 2}, b"x", object()])
+@pytest.mark.parametrize(
+    "value", [{1, 2}, np.ones(2), np.int64(1), float("nan"), [float("inf")], {1: 2}, b"x", object()]
+)
 def test_a_recipe_is_json(value: object) -> None:
     with pytest.raises(TypeError, match="recipe"):
         recipe_key("a", value=value)
@@ -123,7 +131,14 @@ def damage_header(data: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     "damage",
-    [damage_last_byte, damage_header, lambda data: data[:-10], lambda data: data + b"x", lambda data: b"", lambda data: data[:40]],
+    [
+        damage_last_byte,
+        damage_header,
+        lambda data: data[:-10],
+        lambda data: data + b"x",
+        lambda data: b"",
+        lambda data: data[:40],
+    ],
     ids=["last byte", "meta", "cut", "longer", "empty", "cut in the header"],
 )
 def test_a_damaged_entry_is_removed_and_made_again(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
@@ -159,7 +174,7 @@ def test_a_renamed_entry_is_not_taken_for_another(tmp_path: Path) -> None:
     store, other = Store(tmp_path), recipe_key("other")
     store.put_bytes(KEY, b"abc")
     file_of(store, other).parent.mkdir(exist_ok=True)
-    os.replace(file_of(store), file_of(store, other))
+    file_of(store).replace(file_of(store, other))
     assert store.get_bytes(other) is None
 
 
@@ -197,7 +212,8 @@ def test_a_temporary_file_in_use_is_left_alone(tmp_path: Path) -> None:
 
 def test_two_processes_make_it_once(tmp_path: Path) -> None:
     code = (
-        "def make():\n    open(sys.argv[3], 'a').write('made\\n')\n    time.sleep(0.5)\n    return {'a': np.arange(3)}\n"
+        "def make():\n    open(sys.argv[3], 'a').write('made\\n')\n    time.sleep(0.5)\n"
+        "    return {'a': np.arange(3)}\n"
         "print('ready', flush=True)\n"
         "while not Path(sys.argv[4]).exists(): time.sleep(0.005)\n"
         "print(list(Store(Path(sys.argv[1])).get_or_make(sys.argv[2], make).arrays['a']))"

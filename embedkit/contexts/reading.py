@@ -69,6 +69,11 @@ class Layers:
         )
 
     @property
+    def key(self) -> str:
+        """A short name for caches: model, word and the occurrences."""
+        return f"{self.model}/{self.word}/{self.digest}/{self.vectors.shape[2]}"
+
+    @property
     def digest(self) -> str:
         """A hash of the occurrences, for keys."""
         text = "\0".join(f"{o.start}\t{o.sense}\t{o.sentence}" for o in self.occurrences)

@@ -21,7 +21,7 @@ BATCH = 32
 THREADS = 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reading:
     """What the model made of one text.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from embedkit.errors import NotInstalled
 
-__all__ = ["google_analogies", "lee_sentences", "word_pairs", "wikipedia_sentences"]
+__all__ = ["google_analogies", "lee_sentences", "split_sentences", "wikipedia_sentences", "word_pairs"]
 
 WIKIPEDIA = "enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
 
@@ -57,6 +57,11 @@ def _sentences(text: str) -> Iterator[str]:
             plain = " ".join(sentence.replace("'''", "").replace("''", "").split())
             if 3 <= len(plain.split()) <= 120:
                 yield plain
+
+
+def split_sentences(text: str) -> tuple[str, ...]:
+    """Sentences of a plain text: split after . ! ? before a capital, and at line ends; 3 to 120 words each."""
+    return tuple(_sentences(text))
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,6 @@ import csv
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 
 from embedkit.errors import InputError
 from embedkit.paths import asset
@@ -28,8 +27,8 @@ def topics() -> dict[str, tuple[str, ...]]:
 
 
 def frequent(space: Space, count: int = 2_000) -> tuple[str, ...]:
-    """The first `count` words of two letters or more; methods keep items in falling order of frequency if known."""
-    return tuple(islice((item for item in space.items if len(item) > 1), count))
+    """The first `count` items: methods keep them in falling order of frequency where it is known."""
+    return space.items[:count]
 
 
 @dataclass(frozen=True)

@@ -61,8 +61,8 @@ def minilm(*, seed: int = 0) -> Space:
     return _space()  # shipped, so nothing is drawn: the seed changes nothing
 
 
-def to_table(first: Vectors, last: Vectors) -> Vectors:
-    """Bring contextual vectors into the static table's space: first and last layer states (n, 384) to (n, 256)."""
+def to_table(states: Vectors) -> Vectors:
+    """Bring contextual vectors, last layer states of MiniLM (n, 384), into the static table's space: (n, 256)."""
     _, tensors = _table()
-    mapped: Vectors = ((first + last) / 2 - tensors["mean"]) @ tensors["components"]
+    mapped: Vectors = (states - tensors["mean"]) @ tensors["components"]
     return mapped

@@ -1,7 +1,7 @@
 """The recipe of words/minilm: every whole word of MiniLM's vocabulary, distilled with model2vec.
 
-Each word is read alone, "[CLS] word [SEP]". Kept is the state of the word's own piece, the mean of the one that enters
-the first layer and the one that leaves the last; PCA then takes 384 numbers to 256 (Tulkens and van Dongen 2024,
+Each word is read once, in "the meaning of <word>.". Kept is the state of the word's own piece, the mean of the one that
+enters the first layer and the one that leaves the last; PCA then takes 384 numbers to 256 (Tulkens and van Dongen 2024,
 Model2Vec). What else was tried, with scores, stands in docs/benchmarks.md.
 """
 
@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from embedkit.encoders.models import ModelFiles, find_model
+from embedkit.errors import NotInstalled
 from embedkit.paths import ASSETS
 from embedkit.space import Vectors
 
 __all__ = ["Table", "distill", "write_table"]
 
 DIMS = 256
+BEFORE, AFTER = ("[CLS]", "the", "meaning", "of"), (".", "[SEP]")
 
 
 @dataclass(frozen=True)
@@ -35,18 +37,24 @@ class Table:
 
 
 def whole_words(vocabulary: list[str]) -> list[int]:
-    """Ids of the entries made of letters only: not "##ing", "[CLS]", "1990" or "!"."""
-    return [i for i, token in enumerate(vocabulary) if token.isalpha()]
+    """Ids of the entries made of letters only: not "##ing", "[CLS]", "1990" or "!".
+
+    The vocabulary lists single characters first and then words, about from frequent to rare; the characters go last.
+    """
+    return sorted((i for i, token in enumerate(vocabulary) if token.isalpha()), key=lambda i: len(vocabulary[i]) == 1)
 
 
 def _states(files: ModelFiles, ids: list[list[int]]) -> Vectors:
-    """Mean of first and last state of the piece after [CLS], for each list of ids: (n, 384)."""
-    from model2vec.distill.inference import create_embeddings
+    """Mean of first and last state of the word's piece, for each list of ids: (n, 384)."""
+    try:
+        from model2vec.distill.inference import create_embeddings
+    except ImportError as error:
+        raise NotInstalled(f"Distilling needs more than the app does: pip install skeletoken ({error}).") from error
     from transformers import BertModel
     from transformers.modeling_outputs import BaseModelOutput
 
     class WordState(BertModel):  # type: ignore[misc]
-        """BERT whose output is the mean of first and last hidden state, without the [CLS] place."""
+        """BERT whose output is the mean of first and last hidden state, from the word's place on."""
 
         def forward(self, input_ids: Any, attention_mask: Any = None, token_type_ids: Any = None) -> Any:
             states = (
@@ -56,12 +64,12 @@ def _states(files: ModelFiles, ids: list[list[int]]) -> Vectors:
                 )
                 .hidden_states
             )
-            return BaseModelOutput(last_hidden_state=(states[0] + states[-1])[:, 1:] / 2)
+            return BaseModelOutput(last_hidden_state=(states[0] + states[-1])[:, len(BEFORE) :] / 2)
 
     model = WordState.from_pretrained(
         str(files.folder), add_pooling_layer=False, local_files_only=True, use_safetensors=True
     )
-    # model2vec's "first" takes the first place left once [CLS] was cut off: the word itself
+    # model2vec's "first" takes the first place of the output, which is the word itself
     found: Vectors = create_embeddings(model, ids, device="cpu", pad_token_id=0, pooling="first")
     return np.asarray(found, np.float32)
 
@@ -74,8 +82,8 @@ def distill(only: list[str] | None = None) -> Table:
     files = find_model("minilm")
     vocabulary = (files.folder / "vocab.txt").read_text("utf-8").splitlines()
     chosen = [vocabulary.index(word) for word in only] if only else whole_words(vocabulary)
-    cls, sep = vocabulary.index("[CLS]"), vocabulary.index("[SEP]")
-    states = _states(files, [[cls, i, sep] for i in chosen])
+    before, after = ([vocabulary.index(piece) for piece in pieces] for pieces in (BEFORE, AFTER))
+    states = _states(files, [[*before, i, *after] for i in chosen])
     words = tuple(vocabulary[i] for i in chosen)
     if only:
         return Table(words, states, np.zeros(0, np.float32), np.zeros((0, 0), np.float32))

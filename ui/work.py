@@ -1,0 +1,27 @@
+"""Slow work on a page: progress, a stop button, and the page drawn again when it is done."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from embedkit.jobs import Job
+
+
+def wait_for(job: Job) -> bool:
+    """True once the job has ended. Else draw its progress, which keeps itself up to date, and return False."""
+    job.wait(0.15)  # what is nearly done needs no bar
+    if job.finished:
+        return True
+    _progress(job)
+    return False
+
+
+@st.fragment(run_every=0.4)
+def _progress(job: Job) -> None:
+    if job.finished:
+        st.rerun()
+    ahead = f" · {job.ahead} before it" if job.ahead else ""
+    text = f"{job.title}: {job.text or 'starting'}{ahead} · {job.seconds:.0f} s"
+    st.progress(job.fraction or 0.0, text=text)
+    if st.button("Stop", key=f"stop_{job.key[:8]}", icon=":material/stop_circle:", help="End this run; nothing is lost"):
+        job.stop()
