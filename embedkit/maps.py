@@ -16,7 +16,18 @@ from embedkit.quality import Quality, measure
 from embedkit.space import Space
 from embedkit.store import Entry, Store, default_store, recipe_key
 
-__all__ = ["MadeMap", "Settings", "make_map", "map_key", "request_map", "stored_map", "warm_up"]
+__all__ = [
+    "MadeMap",
+    "Settings",
+    "make_map",
+    "map_key",
+    "pack_map",
+    "request_map",
+    "result_now",
+    "result_of",
+    "stored_map",
+    "warm_up",
+]
 
 TASK = "embedkit.maps:make_map"
 
@@ -67,7 +78,8 @@ def _unpacked(entry: Entry, space: Space, settings: Settings) -> MadeMap:
     return MadeMap(projection, Quality(point_recall=recall, **entry.meta["quality"]))
 
 
-def _packed(made: MadeMap) -> tuple[dict[str, Any], dict[str, Any]]:
+def pack_map(made: MadeMap) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Arrays and meta of a map, as the store keeps them."""
     figures = {name: value for name, value in asdict(made.quality).items() if name != "point_recall"}
     arrays = {"coords": made.projection.coords, "point_recall": made.quality.point_recall}
     return arrays, {"params": made.projection.params, "quality": figures}
@@ -93,12 +105,12 @@ def request_map(space: Space, settings: Settings, pool: Pool) -> MadeMap | Job:
         title = projections()[settings.method].title
         raise InputError(f"{title} needs at least {least} items; here are {space.n}. PCA takes any number.")
     if settings.method == "pca" and space.n <= 5_000:
-        return _made(space, settings, lambda fraction, text: None)
+        return result_now(space, settings)
     recipe = _recipe(space, settings)
     if not pool.store.get_meta(recipe["vectors_key"]) and not pool.store.put(
         recipe["vectors_key"], {"vectors": space.vectors}, {"title": space.title}, f"vectors of {space.title}"
     ):
-        return _made(space, settings, lambda fraction, text: None)  # no room on the disk: slower, but it works
+        return result_now(space, settings)  # no room on the disk: slower, but it works
     title = f"{projections()[settings.method].title} of {space.n:,} items"
     return pool.submit(TASK, recipe, title=title)
 
@@ -108,7 +120,10 @@ def result_of(job: Job, space: Space, settings: Settings) -> MadeMap:
     return _unpacked(job.result(), space, settings)
 
 
-def _made(space: Space, settings: Settings, report: Callable[[float, str], None]) -> MadeMap:
+def result_now(
+    space: Space, settings: Settings, report: Callable[[float, str], None] = lambda fraction, text: None
+) -> MadeMap:
+    """Project and measure here and now, without the store."""
     projection = project(
         space,
         method=settings.method,
@@ -139,7 +154,7 @@ def make_map(
     vectors = entry.arrays["vectors"]
     space = Space(vectors_key, str(entry.meta.get("title", "")), tuple(map(str, range(len(vectors)))), vectors)
     settings = Settings(method, dims, seed, metric, tuple(params.items()))
-    return _packed(_made(space, settings, lambda fraction, text: report(fraction, text)))
+    return pack_map(result_now(space, settings, lambda fraction, text: report(fraction, text)))
 
 
 def warm_up(report: Callable[..., None]) -> dict[str, Any]:

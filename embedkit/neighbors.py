@@ -107,8 +107,9 @@ def search(
 def _nearest(space: Space, scores: Vectors, k: int, asked: tuple[int, ...]) -> tuple[Neighbor, ...]:
     """The k best rows that were not asked, and the asked ones at their true rank."""
     wanted = min(k + len(asked), space.n)
-    best = np.argpartition(-scores, wanted - 1)[:wanted]
-    best = best[np.lexsort((best, -scores[best]))]
+    least = np.partition(scores, space.n - wanted)[space.n - wanted]
+    best = np.flatnonzero(scores >= least)  # all that tie with the last one, so that ties fall by row
+    best = best[np.lexsort((best, -scores[best]))][:wanted]
     free = [int(row) for row in best if row not in asked][:k]
     chosen = sorted({*free, *asked}, key=lambda row: (-scores[row], row))
     place = {int(row): rank for rank, row in enumerate(best, start=1)}

@@ -46,7 +46,7 @@ _RECIPES: dict[str, Recipe] = {
     "umap": Recipe(
         "UMAP",
         "McInnes, Healy and Melville 2018",
-        {"n_neighbors": 15, "min_dist": 0.1},
+        {"n_neighbors": 15, "min_dist": 0.3},  # farther apart than umap-learn's 0.1: names must fit between the points
         {"n_neighbors": (2, 100), "min_dist": (0.0, 0.99)},
         5,
         "Keeps neighborhoods together, faster than t-SNE; sizes of groups and gaps between them mean little.",
@@ -112,7 +112,8 @@ def project(
         coords = _tsne(space, dims, seed, metric, chosen, tell)
     else:
         coords = _umap(space, dims, seed, metric, chosen, tell)
-    return Projection(_signed(coords), method, chosen, seed, space.key, metric, space)
+    turned = coords if method == "pca" else _pca(np.asarray(coords, np.float32), dims)[0]  # longest way across
+    return Projection(_signed(turned), method, chosen, seed, space.key, metric, space)
 
 
 def chosen_params(method: str, params: dict[str, float], n: int) -> dict[str, float]:

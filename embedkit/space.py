@@ -131,8 +131,11 @@ class Space:
         import pyarrow.parquet as pq
 
         vector = pa.FixedSizeListArray.from_arrays(pa.array(self.vectors.ravel()), self.d)
-        table = pa.Table.from_pandas(self.meta, preserve_index=False)
-        table = table.add_column(0, "item", pa.array(self.items, pa.string())).add_column(1, "vector", vector)
+        table = pa.table({"item": pa.array(self.items, pa.string()), "vector": vector})
+        meta = pa.Table.from_pandas(self.meta, preserve_index=False)
+        for name in meta.column_names:
+            table = table.append_column(name, meta.column(name))
+        table = table.replace_schema_metadata(meta.schema.metadata)
         about = {"key": self.key, "title": self.title, "origin": asdict(self.origin)}
         metadata = {**(table.schema.metadata or {}), b"embedkit": json.dumps(about).encode()}
         pq.write_table(table.replace_schema_metadata(metadata), path)

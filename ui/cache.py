@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import streamlit as st
 
 import embedkit
 from embedkit.contexts import Layers, Meaning, Occurrence, SharedMap, meaning, read_layers, shared_map
 from embedkit.encoders.transformer import Transformer, load_transformer
-from embedkit.jobs import Pool, default_pool
+from embedkit.jobs import Job, Pool, default_pool
 from embedkit.space import Space
+from embedkit.store import recipe_key
 from embedkit.words import CategoryScore, score_category, to_table
 
 
@@ -78,11 +80,27 @@ def category(key: str, name: str) -> CategoryScore:
     return score_category(space(key), name)
 
 
-def fetch_model(name: str) -> None:
-    """Start to fetch a transformer in a worker; the page shows its progress."""
-    from ui import work
+@st.cache_resource(show_spinner=False)
+def _fetches() -> dict[str, Job]:
+    return {}
 
-    job = pool().submit("embedkit.encoders.models:fetch_task", {"name": name}, title=f"Fetching {name}")
-    if work.wait_for(job):
-        job.result()
-        st.rerun()
+
+def fetch(name: str, title: str) -> Job:
+    """The download of a model or of word vectors, started at the first ask, the same for everybody until it ended.
+
+    A stored result does not prove that the files are still there, so each download has a key of its own.
+    """
+    jobs = _fetches()
+    if name not in jobs:
+        if name.startswith("words/"):
+            task, params = "embedkit.words.pretrained:fetch_task", {"key": name}
+        else:
+            task, params = "embedkit.encoders.models:fetch_task", {"name": name}
+        key = recipe_key(task, **params, started=time.time())
+        jobs[name] = pool().submit(task, params, title=f"Fetching {title}", key=key)
+    return jobs[name]
+
+
+def fetched(name: str) -> None:
+    """Forget a download that ended, so that it can be asked for again."""
+    _fetches().pop(name, None)

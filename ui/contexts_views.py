@@ -24,19 +24,19 @@ from embedkit.encoders.models import MINILM, cards
 from embedkit.errors import EmbedkitError, InputError, NotInstalled
 from embedkit.export import safe_csv
 from embedkit.figures import layer_lines, layer_map
-from ui import cache
+from ui import cache, work
 from ui.controls import BIND, choice, text
 from ui.frame import arithmetic, ask, tries, why
 
 PAGE = "pages/contexts.py"
-SOURCES = {"ours": "Labelled sentences", "wikipedia": "Wikipedia sample", "text": "Pasted text"}
+SOURCES = {"Labelled sentences": "ours", "Wikipedia sample": "wikipedia", "Pasted text": "text"}
 SAMPLE = "The river burst its bank after the storm. She works at a bank in the city. The bank closed at noon."
 
 
 def guess() -> None:
     """The opening question."""
     ask(
-        "*I'd like to eat an apple.* and *Apple makes great products.*: in a model that reads the whole sentence, how alike are "
+        "“I'd like to eat an apple.” and “Apple makes great products.” In a model that reads the whole sentence, how alike are "
         "the two vectors of *apple*?",
         ["Identical", "Alike, not the same", "Unrelated"],
         "Alike, not the same",
@@ -49,7 +49,7 @@ def choose() -> tuple[tuple[Occurrence, ...], str, str]:
     """Occurrences, model and folder from the controls; what does not fit is said beside its field and left out."""
     words = list(sense_words())
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        source = choice("Sentences from", list(SOURCES), key="from", format_func=SOURCES.get, help="All are real English sentences.")
+        source = choice("Sentences from", SOURCES, key="from", help="All are real English sentences.")
         if source == "ours":
             word = st.selectbox("Word", words, key="of", bind=BIND, help=f"{len(words)} ambiguous words with labelled sentences.") or words[0]
         else:
@@ -92,7 +92,7 @@ def _own(word: str) -> tuple[Occurrence, ...]:
 def _model() -> tuple[str, str]:
     with st.popover("Model", icon=":material/memory:", key="model_box"):
         names = cards()
-        name = choice("Model", list(names), key="model", format_func=lambda key: names[key].title, help="MiniLM is here after the install; others once fetched.")
+        name = choice("Model", {card.title: key for key, card in names.items()}, key="model", help="MiniLM is here after the install; others once fetched.")
         folder = text("Or a folder on this machine", "", key="folder", help="A BERT-like model: config.json, tokenizer.json, *.safetensors.")
         st.caption(f"{names[name].note}; {names[name].megabytes} MB, {names[name].licence}, {names[name].year}.")
     return name, folder
@@ -110,8 +110,7 @@ def read(occurrences: tuple[Occurrence, ...], model: str, folder: str) -> Layers
         st.warning(str(error), icon=":material/cloud_download:")
         card = cards()[model]
         label = f"Fetch {card.title} ({card.megabytes} MB, {card.licence}, {card.year})"
-        if st.button(label, icon=":material/download:", key="fetch", help="From the hub, to its cache on this machine."):
-            cache.fetch_model(model)
+        work.fetch_button(model, card.title, label, "From the hub, to its cache on this machine.")
         return None
     for sentence in layers.skipped:
         st.warning(sentence, icon=":material/content_cut:")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -13,12 +13,14 @@ from embedkit.projection import projections
 BIND = "query-params"
 
 
-def choice(label: str, options: Sequence[Any], *, key: str, help: str, default: Any = None, **more: Any) -> Any:
-    """One of a few options, all visible; never empty."""
-    first = options[0] if default is None else default
-    return st.segmented_control(
-        label, options, default=first, required=True, key=key, help=help, bind=BIND, **more
-    ) or first
+def choice(label: str, options: Mapping[str, Any] | Sequence[Any], *, key: str, help: str, default: Any = None) -> Any:
+    """One of a few options, all visible; never empty. A mapping goes from what is shown, and stands in the link, to
+    the value."""
+    shown = list(options)
+    values = dict(options) if isinstance(options, Mapping) else {option: option for option in shown}
+    first = next((name for name in shown if values[name] == default), shown[0])
+    picked = st.segmented_control(label, shown, default=first, required=True, key=key, help=help, bind=BIND)
+    return values[picked if picked in values else first]
 
 
 def text(label: str, value: str, *, key: str, help: str, **more: Any) -> str:
@@ -31,10 +33,9 @@ def map_settings(prefix: str, default: str = "umap") -> Settings:
     recipes = projections()
     method = choice(
         "Projection",
-        list(recipes),
+        {recipe.title: name for name, recipe in recipes.items()},
         key=f"{prefix}method",
         default=default,
-        format_func=lambda name: recipes[name].title,
         help=" ".join(f"{recipe.title}: {recipe.note}" for recipe in recipes.values()),
     )
     dims = choice("Dimensions", [2, 3], key=f"{prefix}dims", help="Two can be clicked; three can be turned.")

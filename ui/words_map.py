@@ -11,20 +11,13 @@ from embedkit.jobs import Job
 from embedkit.maps import MadeMap, Settings, request_map, result_of
 from embedkit.neighbors import search
 from embedkit.space import Space
-from embedkit.words import frequent, parse_words, topics
+from embedkit.words import OPENING, frequent, opening_topics, parse_words, topics
 from embedkit.words.answers import Picked, cosine_steps, neighbor_table, picked
 from ui import cache, work
 from ui.controls import BIND, choice, map_settings, text
 from ui.frame import MAP_NOTE, arithmetic, ask, tries, why
 
-SETS = {
-    "topics": "Topics",
-    "near": "Around a word",
-    "frequent": "2,000 most frequent",
-    "all": "All words",
-    "own": "Own list",
-}
-START_TOPICS = ["animals", "fruit and vegetables", "countries", "professions", "emotions", "vehicles"]
+SETS = {"Topics": "topics", "Around a word": "near", "Frequent": "frequent", "All": "all", "Own list": "own"}
 PAGE = "pages/words.py"
 
 
@@ -64,8 +57,8 @@ def view(whole: Space) -> None:
     tries(
         PAGE,
         [
-            ("Around *bank*: two meanings in one static point", {"set": "near", "word": "bank"}),
-            ("The same topics by PCA: straight, and crowded", {"method": "pca"}),
+            ("Around *bank*: two meanings in one static point", {"set": "Around a word", "word": "bank"}),
+            ("The same topics by PCA: straight, and crowded", {"method": "PCA"}),
             ("Another seed: what stays is the data, what changes is chance", {"seed": "1"}),
         ],
     )
@@ -73,18 +66,17 @@ def view(whole: Space) -> None:
         _take_away(whole, made, answer, settings)
 
 
-def _choose(whole: Space, word: str) -> tuple[tuple[str, ...], list[str] | None]:
+def _choose(whole: Space, word: str) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
     """The words of the map and the group of each, from the controls; a bad list keeps the page and says why."""
-    kind = choice("Which words", list(SETS), key="set", format_func=SETS.get, help="All lists show real vectors.")
+    kind = choice("Which words", SETS, key="set", help="Frequent: the 2,000 most frequent. All: 22,501.")
     lists = topics()
     if kind == "topics":
         names = st.multiselect(
-            "Topics", list(lists), START_TOPICS, key="topics", bind=BIND, help="Each topic has its own color and shape."
+            "Topics", list(lists), list(OPENING), key="topics", bind=BIND, help="Each topic has its own color and shape."
         )
-        pairs = [(item, name) for name in (names or START_TOPICS) for item in lists[name] if item in whole]
         if not names:
             st.caption("No topic chosen: the six of the start are shown.")
-        return tuple(item for item, _ in pairs), [name for _, name in pairs]
+        return opening_topics(whole, names or OPENING)
     if kind == "near":
         size = st.slider("How many", 20, 500, 100, 10, key="many", bind=BIND, help="Nearest words by cosine, 20 to 500.")
         center = word if word in whole else word.lower()
@@ -147,7 +139,7 @@ def _clicked() -> None:
             return
 
 
-def _figure(made: MadeMap, groups: list[str] | None, answer: Picked | None) -> None:
+def _figure(made: MadeMap, groups: tuple[str, ...] | None, answer: Picked | None) -> None:
     space = made.projection.space
     assert space is not None
     st.session_state["map_names"] = space.items

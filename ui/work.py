@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from embedkit.errors import EmbedkitError
 from embedkit.jobs import Job
+from ui import cache
 
 
 def wait_for(job: Job) -> bool:
@@ -25,3 +27,22 @@ def _progress(job: Job) -> None:
     st.progress(job.fraction or 0.0, text=text)
     if st.button("Stop", key=f"stop_{job.key[:8]}", icon=":material/stop_circle:", help="End this run; nothing is lost"):
         job.stop()
+
+
+def fetch_button(name: str, title: str, label: str, help: str) -> None:
+    """A button that fetches a model or data set; while it runs its progress stands in the button's place."""
+    if st.button(label, key=f"fetch_{name}", icon=":material/download:", help=help):
+        st.session_state["fetching"] = name
+    if st.session_state.get("fetching") != name:
+        return
+    job = cache.fetch(name, title)
+    if not wait_for(job):
+        return
+    st.session_state.pop("fetching", None)
+    cache.fetched(name)
+    try:
+        job.result()
+    except EmbedkitError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    st.rerun()

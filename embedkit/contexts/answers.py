@@ -56,10 +56,10 @@ def nearest_sentences(layers: Layers, layer: int, row: int, k: int = 8) -> pd.Da
     found = search(space, space.items[row], k)
     return pd.DataFrame(
         {
+            "": ["picked" if n.asked else "" for n in found],
             "cosine": [round(n.score, 4) for n in found],
             "sense": [layers.senses[n.row] for n in found],
             "sentence": [layers.occurrences[n.row].sentence for n in found],
-            "": ["picked" if n.asked else "" for n in found],
         }
     )
 

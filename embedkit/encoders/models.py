@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from embedkit.errors import DamagedFile, FetchError, InputError, NotInstalled
 
-__all__ = ["MINILM", "ModelCard", "ModelFiles", "cards", "fetch_model", "find_model"]
+__all__ = ["MINILM", "ModelCard", "ModelFiles", "cards", "fetch_model", "fetch_task", "find_model"]
 
 
 @dataclass(frozen=True)
@@ -160,3 +162,10 @@ def fetch_model(name: str, endpoint: str | None = None) -> ModelFiles:
     except Exception as error:  # the hub client raises many kinds; each means "not fetched" to the person
         raise FetchError(f"{card.title} could not be fetched ({type(error).__name__}: {str(error)[:200]}).") from error
     return find_model(name)
+
+
+def fetch_task(report: Callable[..., None], *, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Task of a worker: fetch a transformer."""
+    report(None, "Fetching from the hub")
+    files = fetch_model(name)
+    return {}, {"found_in": files.found_in, "megabytes": files.megabytes}

@@ -150,19 +150,22 @@ def _marks(figure: go.Figure, coords: Vectors, names: Sequence[str], marks: MapM
 
 
 def _labels(figure: go.Figure, coords: Vectors, names: Sequence[str], rows: Any, marks: MapMarks, limit: int) -> None:
-    """Names of marked items and of a thinned-out choice of others: at most one in each cell of a grid."""
-    important = [row for row in (marks.pick, *marks.near, *marks.invented) if row is not None]
-    chosen = list(dict.fromkeys(important))
-    if len(coords) and limit:
-        low, span = coords.min(0), np.ptp(coords, axis=0)
-        cells = ((coords - low) / np.where(span > 0, span, 1) * (9, 16, 9)[: coords.shape[1]]).astype(int)
-        taken = {tuple(cells[row]) for row in chosen}
-        for row in rows:
-            if len(chosen) >= limit:
-                break
-            if tuple(cells[row]) not in taken:
-                taken.add(tuple(cells[row]))
-                chosen.append(int(row))
+    """Names of the pick, of its neighbors, and of others in order, each only where no name stands yet."""
+    flat = coords[:, :2].astype(float)
+    span = np.ptp(flat, axis=0) if len(flat) else np.ones(2)
+    unit = max(span[0] / 900, span[1] / 520, 1e-12)  # of the map, for one pixel of a usual screen
+    pixels = flat / unit
+    first = [row for row in (marks.pick, *marks.near, *marks.invented) if row is not None]
+    chosen: list[int] = []
+    boxes: list[tuple[float, float, float]] = []
+    for row in dict.fromkeys([*first, *(int(row) for row in rows)]):
+        if len(chosen) >= limit:
+            break
+        x, y = pixels[row]
+        half = 4 * min(len(names[row]), 24) + 4
+        if row == marks.pick or all(abs(x - u) > half + w or abs(y - v) > 19 for u, v, w in boxes):
+            chosen.append(row)
+            boxes.append((x, y, half))
     if not chosen:
         return
     trace = go.Scatter3d if coords.shape[1] == 3 else go.Scatter

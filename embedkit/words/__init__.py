@@ -1,16 +1,24 @@
 """Static words: one vector a word, whatever the sentence."""
 
 from embedkit.words.analogies import CategoryScore, score_category
-from embedkit.words.lists import Parsed, frequent, parse_words, topics
+from embedkit.words.lists import OPENING, Parsed, frequent, opening_topics, parse_words, topics
 from embedkit.words.minilm import minilm, to_table
+from embedkit.words.pretrained import Pretrained, fetch_pretrained, fetch_task, is_here, tables
 
 __all__ = [
     "CategoryScore",
+    "OPENING",
     "Parsed",
+    "Pretrained",
+    "fetch_pretrained",
+    "fetch_task",
     "frequent",
+    "is_here",
     "minilm",
+    "opening_topics",
     "parse_words",
     "score_category",
+    "tables",
     "to_table",
     "topics",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,9 +12,10 @@ from embedkit.errors import InputError
 from embedkit.paths import asset
 from embedkit.space import Space
 
-__all__ = ["Parsed", "frequent", "parse_words", "topics"]
+__all__ = ["OPENING", "Parsed", "frequent", "opening_topics", "parse_words", "topics"]
 
 OWN_LIMIT = 20_000
+OPENING = ("animals", "fruit and vegetables", "countries", "professions", "clothes", "vehicles")
 
 
 @lru_cache(maxsize=1)
@@ -24,6 +26,13 @@ def topics() -> dict[str, tuple[str, ...]]:
         for row in csv.DictReader(file, delimiter="\t"):
             found.setdefault(row["topic"], []).append(row["word"])
     return {topic: tuple(words) for topic, words in found.items()}
+
+
+def opening_topics(space: Space, names: Sequence[str] = OPENING) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Words of these topics that the space knows, and the topic of each."""
+    lists = topics()
+    pairs = [(word, name) for name in names if name in lists for word in lists[name] if word in space]
+    return tuple(word for word, _ in pairs), tuple(name for _, name in pairs)
 
 
 def frequent(space: Space, count: int = 2_000) -> tuple[str, ...]:

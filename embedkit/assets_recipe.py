@@ -1,0 +1,97 @@
+"""The recipes of everything in assets/ that is computed: word vectors, the maps that pages open with, small pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from embedkit.contexts import read_layers, sentences_of, shared_map
+from embedkit.figures.style import mark_of
+from embedkit.maps import Settings, pack_map, map_key, result_now
+from embedkit.paths import ASSETS
+from embedkit.space import Space, Vectors
+from embedkit.store import Store
+from embedkit.words import frequent, minilm, opening_topics
+from embedkit.words.recipe import distill, write_table
+
+__all__ = ["build", "opening_maps"]
+
+
+def build(only: str | None = None, say: Callable[[str], None] = lambda text: None) -> None:
+    """Make the computed assets again: "words" (two minutes), "maps", "pictures", or all."""
+    if only in (None, "words"):
+        say("Distilling the words from MiniLM: one to two minutes.")
+        write_table(distill())
+    if only in (None, "maps"):
+        for space, settings in opening_maps():
+            say(f"Map: {settings.method} of {space.n:,} words.")
+            _ship(space, settings)
+    if only in (None, "pictures"):
+        say("Pictures for the cards of the home page.")
+        write_pictures()
+
+
+def opening_maps() -> tuple[tuple[Space, Settings], ...]:
+    """The spaces and settings with which the page of words opens without computing anything."""
+    whole = minilm()
+    lists = (opening_topics(whole)[0], frequent(whole, 2_000))
+    return (*((whole.take(items), Settings()) for items in lists), (whole, Settings()))
+
+
+def _ship(space: Space, settings: Settings) -> None:
+    store = Store(ASSETS)  # entries lie in assets/store, where every store looks for what it lacks
+    arrays, meta = pack_map(result_now(space, settings))
+    store.put(map_key(space, settings), arrays, meta, f"{settings.method} of {space.title}")
+
+
+def write_pictures() -> None:
+    """Small drawings of the real maps: words of the opening topics, and apple at its best layer."""
+    whole = minilm()
+    items, groups = opening_topics(whole)
+    made = result_now(whole.take(items), Settings())
+    folder = ASSETS / "home"
+    folder.mkdir(exist_ok=True)
+    _write(folder / "words.svg", dots(made.projection.coords, groups))
+    layers = read_layers(sentences_of("apple"))
+    shared = shared_map(layers)
+    _write(folder / "contexts.svg", dots(shared.coords[5], layers.senses, star=shared.star))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, "utf-8", newline="\n")
+
+
+def dots(coords: Vectors, groups: tuple[str, ...], star: Vectors | None = None) -> str:
+    """A picture of 320 x 180 of grouped points as SVG, each group with a color and a shape of its own."""
+    width, height, edge = 320, 180, 14
+    points = coords if star is None else [*coords, star]
+    low = [min(float(p[i]) for p in points) for i in (0, 1)]
+    high = [max(float(p[i]) for p in points) for i in (0, 1)]
+
+    def place(p: Vectors) -> tuple[float, float]:
+        x = edge + (float(p[0]) - low[0]) / (high[0] - low[0]) * (width - 2 * edge)
+        y = height - edge - (float(p[1]) - low[1]) / (high[1] - low[1]) * (height - 2 * edge)
+        return round(x, 1), round(y, 1)
+
+    marks = []
+    names = list(dict.fromkeys(groups))
+    for point, group in zip(coords, groups, strict=True):
+        (x, y), index = place(point), names.index(group)
+        color, _ = mark_of(index)
+        shapes = (
+            f'<circle cx="{x}" cy="{y}" r="3.6" fill="{color}"/>',
+            f'<rect x="{x - 3:.1f}" y="{y - 3:.1f}" width="6.4" height="6.4" fill="{color}"/>',
+            f'<path d="M{x} {y - 4.4:.1f}l4.4 4.4-4.4 4.4-4.4-4.4z" fill="{color}"/>',
+            f'<path d="M{x} {y - 4:.1f}l4 7h-8z" fill="{color}"/>',
+        )
+        marks.append(shapes[index % len(shapes)])
+    if star is not None:
+        x, y = place(star)
+        marks.append(
+            f'<path transform="translate({x} {y}) scale(1.1)" d="M0-9 2.4-2.8 9-2.6 3.8 1.6 5.6 8 0 4.3-5.6 8-3.8 1.6-9-2.6-2.4-2.8z" '
+            'fill="#F0E442" stroke="#333"/>'
+        )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
+        f'<rect width="{width}" height="{height}" rx="8" fill="#f1f3f1"/>{"".join(marks)}</svg>\n'
+    )
