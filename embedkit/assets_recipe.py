@@ -14,7 +14,7 @@ from embedkit.store import Store
 from embedkit.words import frequent, minilm, opening_topics
 from embedkit.words.recipe import distill, write_table
 
-__all__ = ["build", "opening_maps"]
+__all__ = ["build", "dots", "opening_maps", "write_pictures"]
 
 
 def build(only: str | None = None, say: Callable[[str], None] = lambda text: None) -> None:

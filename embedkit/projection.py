@@ -13,7 +13,7 @@ from embedkit.errors import InputError
 from embedkit.neighbors import Metric, knn_graph, search
 from embedkit.space import Space, Vectors
 
-__all__ = ["Projection", "chosen_params", "place", "project", "projections"]
+__all__ = ["Projection", "Recipe", "chosen_params", "epochs_of", "place", "project", "projections"]
 
 MethodName = Literal["pca", "tsne", "umap"]
 Report = Callable[[float, str], None]  # fraction done and what is being done; may raise to stop
@@ -279,7 +279,8 @@ def place(space: Space, projection: Projection, vectors: Vectors) -> Vectors:
             random_state=projection.seed,
         )
         perplexity = min(5.0, projection.params["perplexity"])
-        return np.asarray(fixed.transform(vectors, perplexity=perplexity), np.float32)
+        middle = (projection.coords.max(0) + projection.coords.min(0)) / 2  # transform moves the map's middle to 0
+        return np.asarray(fixed.transform(vectors, perplexity=perplexity) + middle, np.float32)
     from embedkit.umap_engine import place_new
 
     rows, distances = _nearest_rows(space, vectors, int(projection.params["n_neighbors"]), projection.metric)

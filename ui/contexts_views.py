@@ -26,7 +26,7 @@ from embedkit.export import safe_csv
 from embedkit.figures import layer_lines, layer_map
 from ui import cache, work
 from ui.controls import BIND, choice, text
-from ui.frame import arithmetic, ask, tries, why
+from ui.frame import arithmetic, ask, chart, presenting, tries, why
 
 PAGE = "pages/contexts.py"
 SOURCES = {"Labelled sentences": "ours", "Wikipedia sample": "wikipedia", "Pasted text": "text"}
@@ -48,8 +48,8 @@ def guess() -> None:
 def choose() -> tuple[tuple[Occurrence, ...], str, str]:
     """Occurrences, model and folder from the controls; what does not fit is said beside its field and left out."""
     words = list(sense_words())
+    source = choice("Sentences from", SOURCES, key="from", help="All are real English sentences.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        source = choice("Sentences from", SOURCES, key="from", help="All are real English sentences.")
         if source == "ours":
             word = st.selectbox("Word", words, key="of", bind=BIND, help=f"{len(words)} ambiguous words with labelled sentences.") or words[0]
         else:
@@ -126,8 +126,9 @@ def _clicked() -> None:
         row = point.get("customdata")
         row = row[0] if isinstance(row, list) else row
         if isinstance(row, int):
-            if st.session_state.get("pick", 1) != row + 1:
-                st.session_state["other"] = st.session_state.get("pick", 1)
+            before = st.session_state.get("pick", 1)
+            if before != row + 1:
+                st.session_state["other"] = before
             st.session_state["pick"] = row + 1
             return
 
@@ -144,17 +145,16 @@ def picture(layers: Layers) -> tuple[int, int, int]:
         )
     )  # fmt: skip
     n = len(layers.occurrences)
-    pick, other = (min(max(int(st.session_state.get(key, start)), 1), n) - 1 for key, start in (("pick", 1), ("other", min(2, n))))
+    pick, other = (_row(key, start, n) for key, start in (("pick", 1), ("other", _second(layers))))
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        st.plotly_chart(
+        chart(
             layer_map(
                 shared.coords[layer], shared.star, layers.senses, [o.sentence for o in layers.occurrences],
                 bounds=shared.bounds, word=layers.word, picks=(pick, other) if n > 1 else (pick,),
                 trail=shared.coords[: layer + 1][:, [pick, other] if n > 1 else [pick]],
             ),
             key="layer_event", on_select=_clicked, selection_mode="points",
-            config={"displaylogo": False, "scrollZoom": False},
             alt=f"{n} occurrences of {layers.word} at layer {layer} on one projection of all layers; a star marks the static vector",
         )  # fmt: skip
         quality = shared.quality(layers, layer)
@@ -164,9 +164,9 @@ def picture(layers: Layers) -> tuple[int, int, int]:
         )
     with right:
         if figures:
-            st.plotly_chart(
+            chart(
                 layer_lines(figures, layer=layer, parting=parting, height=400), key="lines",
-                config={"displaylogo": False}, alt="Cosine within and between senses, silhouette and accuracy by layer",
+                alt="Cosine within and between senses, silhouette and accuracy by layer",
             )  # fmt: skip
             at = figures[layer]
             st.caption(
@@ -179,6 +179,15 @@ def picture(layers: Layers) -> tuple[int, int, int]:
     return layer, pick, other
 
 
+def _second(layers: Layers) -> int:
+    """Number of the first sentence with another sense than the first one's: what to compare with at the start."""
+    return next((i + 1 for i, sense in enumerate(layers.senses) if sense != layers.senses[0]), min(2, len(layers.senses)))
+
+
+def _row(key: str, start: int, n: int) -> int:
+    return min(max(int(st.session_state.get(key, start)), 1), n) - 1
+
+
 def _figures(layers: Layers):  # noqa: ANN202
     try:
         return figures_by_layer(layers)
@@ -188,13 +197,12 @@ def _figures(layers: Layers):  # noqa: ANN202
 
 def see(layers: Layers, layer: int, model: str, folder: str) -> None:
     """The picked occurrence, two compared, where it fails, what it costs."""
-    n = len(layers.occurrences)
     labels = {i + 1: f"{i + 1}. {o.sentence[:90]}" for i, o in enumerate(layers.occurrences)}
     left, right = st.columns(2, gap="medium")
     with left:
         first = _pick("A: this occurrence", "pick", 1, labels)
     with right:
-        second = _pick("B: compared with", "other", min(2, n), labels)
+        second = _pick("B: compared with", "other", _second(layers), labels)
     with left:
         _one(layers, layer, first - 1, model, folder)
     with right:
@@ -227,10 +235,10 @@ def _one(layers: Layers, layer: int, row: int, model: str, folder: str) -> None:
                     "what this sentence adds": [f"{word} {gain:+.2f}" for word, gain in found.drawn],
                 }
             ),
-            hide_index=True, key="meaning", alt="Nearest static words of the picked occurrence",
+            hide_index=True, height="content", key="meaning", alt="Nearest static words of the picked occurrence",
         )  # fmt: skip
     st.markdown(f"**Nearest sentences** at layer {layer}:")
-    st.dataframe(nearest_sentences(layers, layer, row), hide_index=True, key="near_sentences", alt="Nearest occurrences by cosine")
+    st.dataframe(nearest_sentences(layers, layer, row), hide_index=True, height="content", key="near_sentences", alt="Nearest occurrences by cosine")
 
 
 def _escaped(words: str) -> str:
@@ -310,6 +318,8 @@ def explain(layers: Layers, layer: int) -> None:
             ("*jaguar* from the input on: move the slider yourself", {"of": "jaguar", "layer": "0"}),
         ],
     )
+    if presenting():
+        return
     st.subheader("Take away", anchor=False)
     space = layers.space(layer)
     shared = cache.shared(layers)

@@ -4,25 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from embedkit.errors import EmbedkitError
 
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
 MAP_NOTE = "On UMAP and t-SNE maps, sizes of groups and gaps between them are not to be read; neighborhoods are."
+
+
+def presenting() -> bool:
+    """Whether the page is shown to a class: larger, and only what is to be looked at."""
+    return bool(st.session_state.get("present"))
 
 
 @contextmanager
 def page(title: str, lead: str) -> Iterator[None]:
     """Draw the head of a page; an EmbedkitError that reaches it becomes one sentence, everything else shows as a bug."""
-    present = st.query_params.get("present") == "1"
-    st.title(title, anchor=False)
-    if not present:
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        st.title(title, anchor=False, width="content")
+        st.toggle("Present", key="present", bind="query-params", help="For a class: larger, without the texts to read.")
+    if not presenting():
         st.markdown(lead)
     try:
         yield
     except EmbedkitError as error:
         st.error(str(error), icon=":material/error:")
+
+
+def chart(figure: go.Figure, **options: Any) -> None:
+    """Draw a plotly figure; larger in print when presenting."""
+    if presenting():
+        figure.update_layout(font={"size": 17}, height=1.25 * (figure.layout.height or 450))
+    st.plotly_chart(figure, config={"displaylogo": False, "scrollZoom": options.pop("zoom", False)}, **options)
 
 
 def ask(question: str, options: list[str], answer: str, because: str, key: str) -> None:
@@ -41,6 +58,8 @@ def ask(question: str, options: list[str], answer: str, because: str, key: str) 
 
 def why(text: str) -> None:
     """Three to five sentences of explanation."""
+    if presenting():
+        return
     st.subheader("Why", anchor=False)
     st.markdown(text)
 
@@ -48,6 +67,9 @@ def why(text: str) -> None:
 @contextmanager
 def arithmetic(key: str) -> Iterator[bool]:
     """The folded part with the formula and today's values; yields whether it is open, so a closed one costs nothing."""
+    if presenting():
+        yield False
+        return
     box = st.expander("Arithmetic: the numbers by hand", key=key, on_change="rerun", icon=":material/calculate:")
     with box:
         yield bool(box.open)
@@ -55,6 +77,8 @@ def arithmetic(key: str) -> Iterator[bool]:
 
 def tries(page_path: str, links: list[tuple[str, dict[str, str]]]) -> None:
     """Small changes to try, each a link that opens exactly that state."""
+    if presenting():
+        return
     st.subheader("Try", anchor=False)
     for label, params in links:
         st.page_link(page_path, label=label, icon=":material/arrow_forward:", query_params=params)

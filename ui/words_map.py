@@ -15,7 +15,7 @@ from embedkit.words import OPENING, frequent, opening_topics, parse_words, topic
 from embedkit.words.answers import Picked, cosine_steps, neighbor_table, picked
 from ui import cache, work
 from ui.controls import BIND, choice, map_settings, text
-from ui.frame import MAP_NOTE, arithmetic, ask, tries, why
+from ui.frame import MAP_NOTE, arithmetic, ask, chart, presenting, tries, why
 
 SETS = {"Topics": "topics", "Around a word": "near", "Frequent": "frequent", "All": "all", "Own list": "own"}
 PAGE = "pages/words.py"
@@ -35,7 +35,8 @@ def view(whole: Space) -> None:
         word = text("Find a word", "apple", key="word", help="Type any English word; its neighbors follow everywhere.")
         with st.form("map", border=False):
             chosen, groups = _choose(whole, word)
-            settings = map_settings("")
+            with st.expander("Projection", icon=":material/tune:"):
+                settings = map_settings("")
             st.form_submit_button("Draw the map", icon=":material/draw:", type="primary", width="stretch")
     with right:
         figure_place = st.container()
@@ -152,12 +153,12 @@ def _figure(made: MadeMap, groups: tuple[str, ...] | None, answer: Picked | None
         shade_title="neighbors kept",
         marks=marks,
     )
-    st.plotly_chart(
+    chart(
         figure,
         key="map_event",
         on_select=_clicked,
         selection_mode="points",
-        config={"scrollZoom": True, "displaylogo": False},
+        zoom=True,
         alt=f"Map of {space.n} words by {made.projection.method}; picked: {answer.word if answer else 'none'}",
     )
 
@@ -181,23 +182,26 @@ def _see(whole: Space, made: MadeMap | None, answer: Picked) -> None:
         st.dataframe(
             neighbor_table(answer, shown, hide),
             hide_index=True,
+            height="content",
             key="neighbors",
             column_config={"cosine": st.column_config.ProgressColumn(min_value=0.0, max_value=1.0, format="%.4f")},
             alt=f"Neighbors of {answer.word} among all words by cosine",
         )
         st.slider("How many neighbors", 5, 50, 10, 5, key="k", bind=BIND, help="5 to 50, from all words, exact.")
     with detail:
-        if answer.row is None:
+        if made is None:
+            st.caption("The map is being made; the list beside is exact already.")
+        elif answer.row is None:
             st.info(f"'{answer.word}' is not on this map. Draw the map *Around a word* to see it among its own.")
-        elif made is not None and answer.recall is not None:
+        elif answer.recall is not None:
             st.metric(f"True neighbors that the map keeps near “{answer.word}”", f"{answer.recall:.0%}", border=True)
             space = made.projection.space
             assert space is not None
             for label, rows in (("Lost by the map", answer.lost), ("Invented by the map", answer.invented)):
                 st.markdown(f"**{label}:** {', '.join(space.items[row] for row in rows) or 'none'}")
-            st.plotly_chart(trust_bars(made.quality.point_recall), key="trust", alt="How many words keep their neighbors")
+            chart(trust_bars(made.quality.point_recall), key="trust", alt="How many words keep their neighbors")
     names = [n.item for n in answer.neighbors[:4]]
-    st.plotly_chart(
+    chart(
         strips(whole.vectors[[whole.row(name) for name in names]], names),
         key="strip",
         alt=f"The first 64 numbers of {', '.join(names)} as colored strips",
@@ -215,6 +219,8 @@ def _arithmetic(whole: Space, answer: Picked) -> None:
 
 
 def _take_away(whole: Space, made: MadeMap | None, answer: Picked, settings: Settings) -> None:
+    if presenting():
+        return
     st.subheader("Take away", anchor=False)
     with st.container(horizontal=True):
         shown = made.projection.space if made else None

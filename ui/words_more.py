@@ -15,7 +15,7 @@ from embedkit.space import Space
 from embedkit.words import parse_words, score_category
 from ui import cache
 from ui.controls import BIND, text
-from ui.frame import arithmetic, ask, tries, why
+from ui.frame import arithmetic, ask, chart, tries, why
 
 PAGE = "pages/words.py"
 LISTED = "apple, banana, bread, queen, king, prince, princess, nurse, doctor, soldier, teacher, dancer, mother, father"
@@ -59,7 +59,7 @@ def analogies(whole: Space) -> None:
         }
     )
     gray = table.style.apply(lambda row: ["color: #8a939b" if row[""] else ""] * len(row), axis=1)
-    st.dataframe(gray, hide_index=True, key="analogy_table", alt=f"Words nearest to {b} minus {a} plus {c}")
+    st.dataframe(gray.format({"cosine to the point": "{:.4f}"}), hide_index=True, height="content", key="analogy_table", alt=f"Words nearest to {b} minus {a} plus {c}")
     _success(whole)
     why(
         "The rule adds a difference: what must be added to *a* to reach *b* is added to *c*. It works where a relation "
@@ -132,7 +132,7 @@ def axes(whole: Space) -> None:
         st.caption(parsed.sentence())
     rows = [whole.row(word) for word in parsed.known]
     ends = [tuple(", ".join(words) for words in each.ends) for each in (x, *([y] if y else []))]
-    st.plotly_chart(
+    chart(
         axes_map(
             x.coordinates[rows],
             y.coordinates[rows] if y else None,
@@ -142,7 +142,6 @@ def axes(whole: Space) -> None:
             residual=x.residual[rows],
         ),
         key="axes_figure",
-        config={"displaylogo": False},
         alt=f"{len(rows)} words on the axis from {ends[0][0]} to {ends[0][1]}",
     )
     if y is not None:
@@ -218,8 +217,8 @@ def strip_view(whole: Space) -> None:
     count = st.slider("Numbers shown", 16, whole.d, min(64, whole.d), 16, key="cells", bind=BIND, help="From the first.")
     vectors = whole.vectors[[whole.row(name) for name in names]]
     pair = (0, names.index(other)) if other in names[1:] else None
-    st.plotly_chart(
-        strips(vectors, names, difference=pair, first=count), key="strips", config={"displaylogo": False},
+    chart(
+        strips(vectors, names, difference=pair, first=count), key="strips",
         alt=f"The first {count} numbers of {', '.join(names)} as colored strips",
     )  # fmt: skip
     if words.sentence() or len(words.known) > 12:

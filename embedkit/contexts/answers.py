@@ -18,7 +18,7 @@ from embedkit.space import Space, Vectors
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Cost", "Meaning", "compare", "costs", "meaning", "nearest_sentences"]
+__all__ = ["Compared", "Cost", "Meaning", "compare", "costs", "meaning", "nearest_sentences"]
 
 POOL = 300  # of so many nearest words, those that this sentence brings nearest are looked for
 

@@ -14,7 +14,7 @@ from embedkit.errors import InputError
 from embedkit.registry import method
 from embedkit.space import Origin, Space, Vectors
 
-__all__ = ["Layers", "contexts_minilm", "read_layers"]
+__all__ = ["Layers", "contexts_minilm", "read_layers", "unique_names"]
 
 
 @dataclass(frozen=True, eq=False)

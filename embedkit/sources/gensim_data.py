@@ -12,7 +12,7 @@ from pathlib import Path
 
 from embedkit.errors import NotInstalled
 
-__all__ = ["google_analogies", "lee_sentences", "split_sentences", "wikipedia_sentences", "word_pairs"]
+__all__ = ["google_analogies", "lee_sentences", "split_sentences", "test_data", "wikipedia_sentences", "word_pairs"]
 
 WIKIPEDIA = "enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
 

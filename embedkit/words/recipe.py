@@ -17,7 +17,7 @@ from embedkit.errors import NotInstalled
 from embedkit.paths import ASSETS
 from embedkit.space import Vectors
 
-__all__ = ["Table", "distill", "write_table"]
+__all__ = ["Table", "distill", "whole_words", "write_table"]
 
 DIMS = 256
 BEFORE, AFTER = ("[CLS]", "the", "meaning", "of"), (".", "[SEP]")
