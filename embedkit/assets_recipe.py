@@ -1,4 +1,4 @@
-"""The recipes of everything in assets/ that is computed: word vectors, the maps that pages open with, small pictures."""
+"""The recipes of everything in assets/ that is computed: word vectors, opening maps, small pictures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from embedkit.contexts import read_layers, sentences_of, shared_map
 from embedkit.figures.style import mark_of
-from embedkit.maps import Settings, pack_map, map_key, result_now
+from embedkit.maps import Settings, map_key, pack_map, result_now
 from embedkit.paths import ASSETS
 from embedkit.space import Space, Vectors
 from embedkit.store import Store
@@ -88,7 +88,8 @@ def dots(coords: Vectors, groups: tuple[str, ...], star: Vectors | None = None) 
     if star is not None:
         x, y = place(star)
         marks.append(
-            f'<path transform="translate({x} {y}) scale(1.1)" d="M0-9 2.4-2.8 9-2.6 3.8 1.6 5.6 8 0 4.3-5.6 8-3.8 1.6-9-2.6-2.4-2.8z" '
+            f'<path transform="translate({x} {y}) scale(1.1)" '
+            'd="M0-9 2.4-2.8 9-2.6 3.8 1.6 5.6 8 0 4.3-5.6 8-3.8 1.6-9-2.6-2.4-2.8z" '
             'fill="#F0E442" stroke="#333"/>'
         )
     return (

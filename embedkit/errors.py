@@ -1,14 +1,14 @@
 """Errors that are meant for the person: what, where, what to do.
 
-    EmbedkitError               pages catch this one; everything else is a bug and shows as one
-    |- InputError               something that was typed, chosen or given does not fit
-    |  `- UnknownItem           an item that the space does not hold, with near spellings
-    |- NotInstalled             a model or data set that is not on this machine yet
-    |- DamagedFile              a file that is there but not what it should be
-    |- FetchError               a download that did not arrive whole
-    `- JobError                 slow work that did not finish
-       |- JobStopped            because somebody pressed stop
-       `- JobDied               because its process ended without a result
+EmbedkitError               pages catch this one; everything else is a bug and shows as one
+|- InputError               something that was typed, chosen or given does not fit
+|  `- UnknownItem           an item that the space does not hold, with near spellings
+|- NotInstalled             a model or data set that is not on this machine yet
+|- DamagedFile              a file that is there but not what it should be
+|- FetchError               a download that did not arrive whole
+`- JobError                 slow work that did not finish
+   |- JobStopped            because somebody pressed stop
+   `- JobDied               because its process ended without a result
 """
 
 from collections.abc import Iterable

@@ -71,7 +71,7 @@ def map_key(space: Space, settings: Settings) -> str:
 
 
 def _unpacked(entry: Entry, space: Space, settings: Settings) -> MadeMap:
-    params = {name: value for name, value in entry.meta["params"].items()}
+    params = dict(entry.meta["params"])
     coords = np.asarray(entry.arrays["coords"], np.float32)
     projection = Projection(coords, settings.method, params, settings.seed, space.key, settings.metric, space)
     recall = np.asarray(entry.arrays["point_recall"], np.float32)

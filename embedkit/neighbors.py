@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal, overload
+from typing import Any, Literal, overload
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -66,13 +66,15 @@ def _scores(space: Space, queries: Vectors, metric: Metric) -> Vectors:
         scores: Vectors = (queries / np.where(norms > 0, norms, 1)) @ space.unit.T
         return np.clip(scores, -1, 1, out=scores)
     if metric == "dot":
-        return queries @ space.vectors.T
+        return np.asarray(queries @ space.vectors.T)
     squares = (queries**2).sum(1)[:, None] - 2 * queries @ space.vectors.T + (space.vectors**2).sum(1)[None, :]
-    return -np.sqrt(np.maximum(squares, 0))
+    return np.asarray(-np.sqrt(np.maximum(squares, 0)))
 
 
 @overload
-def search(space: Space, query: str | Vectors, k: int = ..., metric: Metric = ...) -> tuple[Neighbor, ...]: ...
+def search(space: Space, query: str, k: int = ..., metric: Metric = ...) -> tuple[Neighbor, ...]: ...  # type: ignore[overload-overlap]  # a str is a sequence of str
+@overload
+def search(space: Space, query: Vectors, k: int = ..., metric: Metric = ...) -> Any: ...
 @overload
 def search(space: Space, query: Sequence[str], k: int = ..., metric: Metric = ...) -> list[tuple[Neighbor, ...]]: ...
 def search(
@@ -185,9 +187,7 @@ def axis(space: Space, pairs: Sequence[tuple[str, str]]) -> Axis:
     offsets = unit - (above + below) / 2
     coordinates = offsets @ direction
     residual = np.sqrt(np.maximum((offsets**2).sum(1) - coordinates**2, 0))
-    return Axis(
-        direction.astype(np.float32), coordinates.astype(np.float32), residual.astype(np.float32), (low, high)
-    )
+    return Axis(direction.astype(np.float32), coordinates.astype(np.float32), residual.astype(np.float32), (low, high))
 
 
 @dataclass(frozen=True)

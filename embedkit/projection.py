@@ -33,7 +33,12 @@ class Recipe:
 
 _RECIPES: dict[str, Recipe] = {
     "pca": Recipe(
-        "PCA", "Pearson 1901", {}, {}, 1, "Straight: the two directions along which the vectors differ most. No settings."
+        "PCA",
+        "Pearson 1901",
+        {},
+        {},
+        1,
+        "Straight: the two directions along which the vectors differ most. No settings.",
     ),
     "tsne": Recipe(
         "t-SNE",
@@ -104,7 +109,9 @@ def project(
     if dims not in (2, 3):
         raise InputError(f"A map has 2 or 3 dimensions, not {dims}.")
     if space.n < recipe.least:
-        raise InputError(f"{recipe.title} needs at least {recipe.least} items; this space has {space.n}. PCA takes any.")
+        raise InputError(
+            f"{recipe.title} needs at least {recipe.least} items; this space has {space.n}. PCA takes any."
+        )
     tell = report or (lambda fraction, text: None)
     if method == "pca":
         coords = _pca(space.vectors, dims)[0]

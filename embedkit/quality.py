@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.errors import InputError
-from embedkit.neighbors import KnnGraph, Metric, knn_graph
+from embedkit.neighbors import KnnGraph, Metric, knn_graph, search
 from embedkit.projection import Projection
 from embedkit.space import Space, Vectors
 
@@ -47,7 +47,8 @@ def map_neighbors(projection: Projection, k: int) -> NDArray[np.int32]:
     _, found = cKDTree(projection.coords).query(projection.coords, k + 1, workers=2)
     own = found == np.arange(n)[:, None]
     own[~own.any(1), -1] = True  # among many equal points one may miss itself
-    return found[~own].reshape(n, k).astype(np.int32)
+    near: NDArray[np.int32] = found[~own].reshape(n, k).astype(np.int32)
+    return near
 
 
 def measure(space: Space, projection: Projection, k: int = 10, metric: Metric = "cosine", seed: int = 0) -> Quality:
@@ -99,7 +100,7 @@ def _rank_penalties(
     rows: NDArray[np.int64],
     metric: Metric,
 ) -> tuple[float, float]:
-    """Sums over the sampled rows of (rank - k) for invented neighbors (original ranks) and for lost ones (map ranks)."""
+    """Sums over the sampled rows of rank - k: original ranks of invented neighbors, map ranks of lost ones."""
     k, trust, keep = near.shape[1], 0.0, 0.0
     coords = projection.coords.astype(np.float64)
     for chunk in np.array_split(rows, max(1, len(rows) * space.n // 4_000_000)):
@@ -142,9 +143,9 @@ def _spearman(space: Space, projection: Projection, metric: Metric, rng: np.rand
 def lost_and_invented(
     space: Space, projection: Projection, item: str, k: int = 10, metric: Metric = "cosine"
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Of the k neighbors of an item: the true ones that its map neighborhood lacks, and those that only the map shows."""
+    """Of the k neighbors of an item: the true ones that its map neighborhood lacks, and those only the map shows."""
     row = space.row(item)
-    true = [int(i) for i in knn_graph(space, k, metric).indices[row]]
+    true = [n.row for n in search(space, item, min(k, space.n - 1), metric) if not n.asked] if space.n > 1 else []
     shown = [int(i) for i in _map_row(projection, row, len(true))]
     lost = tuple(space.items[i] for i in true if i not in shown)
     invented = tuple(space.items[i] for i in shown if i not in true)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Origin", "Space"]
 
-Vectors = NDArray[np.float32]
+Vectors = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Space:
     def __post_init__(self) -> None:
         items = tuple(self.items)
         try:
-            vectors = np.array(self.vectors, dtype=np.float32, order="C")  # a copy: nobody else can write to it
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, which the check below names
+                vectors = np.array(self.vectors, dtype=np.float32, order="C")  # a copy: nobody else can write to it
         except (TypeError, ValueError) as error:
             raise InputError(f"The vectors of '{self.title}' are not a table of numbers: {error}") from None
         _check(self.title, items, vectors)

@@ -1,13 +1,17 @@
 """Words in context: the apple you eat against the Apple that makes laptops, layer by layer."""
 
+from ui import contexts_see
 from ui import contexts_views as views
 from ui.frame import page
 
-with page("Words in context", "A model that reads the whole sentence gives every occurrence of a word its own vector. Watch the senses part."):
+with page(
+    "Words in context",
+    "A model that reads the whole sentence gives every occurrence of a word its own vector. Watch the senses part.",
+):
     views.guess()
     occurrences, model, folder = views.choose()
     layers = views.read(occurrences, model, folder)
     if layers is not None:
         layer, _, _ = views.picture(layers)
-        views.see(layers, layer, model, folder)
-        views.explain(layers, layer)
+        contexts_see.see(layers, layer, model, folder)
+        contexts_see.explain(layers, layer)

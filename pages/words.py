@@ -13,6 +13,9 @@ VIEWS = {
     "Strips": words_more.strip_view,
 }
 
-with page("Words as points", "Every word has one vector, the same in every sentence. Near in meaning should mean near in space: check it."):
+with page(
+    "Words as points",
+    "Every word has one vector, the same in every sentence. Near in meaning should mean near in space: check it.",
+):
     name = choice("What to do", list(VIEWS), key="view", help="Five ways to question the same vectors.")
     VIEWS[name](cache.space(static_space()))

@@ -59,6 +59,12 @@ def map_settings(prefix: str, default: str = "umap") -> Settings:
             )
         )
     seed = st.number_input(
-        "Seed", 0, 9_999, 0, key=f"{prefix}seed", bind=BIND, help="The same seed gives the same map; another one shows what is chance."
+        "Seed",
+        0,
+        9_999,
+        0,
+        key=f"{prefix}seed",
+        bind=BIND,
+        help="The same seed gives the same map; another one shows what is chance.",
     )
     return Settings(method, dims, int(seed), "cosine", tuple(params))

@@ -29,9 +29,21 @@ class Card:
 
 
 CARDS = (
-    Card("pages/words.py", "Words", "One vector a word: what is near, what is an analogy worth, can the map be believed?", "home/words.svg", "Map of words in six topics"),
-    Card("pages/contexts.py", "Words in context", "The apple you eat and the Apple that makes laptops: when does a model tell them apart?", "home/contexts.svg", "Sentences with apple in two senses, and a star"),
-)  # fmt: skip
+    Card(
+        "pages/words.py",
+        "Words",
+        "One vector a word: what is near, what is an analogy worth, can the map be believed?",
+        "home/words.svg",
+        "Map of words in six topics",
+    ),
+    Card(
+        "pages/contexts.py",
+        "Words in context",
+        "The apple you eat and the Apple that makes laptops: when does a model tell them apart?",
+        "home/contexts.svg",
+        "Sentences with apple in two senses, and a star",
+    ),
+)
 
 
 def draw(card: Card) -> None:
@@ -46,7 +58,10 @@ def offline() -> None:
     """What works without a network."""
     st.subheader("Here, offline", anchor=False)
     st.dataframe(
-        _table([row for row in catalog() if row.here]), hide_index=True, key="here", alt="Data and models on this machine"
+        _table([row for row in catalog() if row.here]),
+        hide_index=True,
+        key="here",
+        alt="Data and models on this machine",
     )
 
 

@@ -18,7 +18,12 @@ def static_space() -> str:
     titles = embedkit.methods()
     return (
         st.selectbox(
-            "Vectors", here, key="space", bind=BIND, format_func=lambda key: titles[key].title, help="Shipped or fetched."
+            "Vectors",
+            here,
+            key="space",
+            bind=BIND,
+            format_func=lambda key: titles[key].title,
+            help="Shipped or fetched.",
         )
         or SHIPPED
     )

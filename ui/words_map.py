@@ -73,13 +73,20 @@ def _choose(whole: Space, word: str) -> tuple[tuple[str, ...], tuple[str, ...] |
     lists = topics()
     if kind == "topics":
         names = st.multiselect(
-            "Topics", list(lists), list(OPENING), key="topics", bind=BIND, help="Each topic has its own color and shape."
+            "Topics",
+            list(lists),
+            list(OPENING),
+            key="topics",
+            bind=BIND,
+            help="Each topic has its own color and shape.",
         )
         if not names:
             st.caption("No topic chosen: the six of the start are shown.")
         return opening_topics(whole, names or OPENING)
     if kind == "near":
-        size = st.slider("How many", 20, 500, 100, 10, key="many", bind=BIND, help="Nearest words by cosine, 20 to 500.")
+        size = st.slider(
+            "How many", 20, 500, 100, 10, key="many", bind=BIND, help="Nearest words by cosine, 20 to 500."
+        )
         center = word if word in whole else word.lower()
         if center not in whole:
             st.error(str(UnknownItem(word, whole.items, "words")), icon=":material/error:")
@@ -87,9 +94,13 @@ def _choose(whole: Space, word: str) -> tuple[tuple[str, ...], tuple[str, ...] |
         return tuple(n.item for n in search(whole, center, size)), None
     if kind == "own":
         typed = st.text_area(
-            "Your words", "apple, pear, plum, bus, train, car, king, queen", key="list", bind=BIND, max_chars=200_000,
+            "Your words",
+            "apple, pear, plum, bus, train, car, king, queen",
+            key="list",
+            bind=BIND,
+            max_chars=200_000,
             help="Separated by commas, spaces or lines; up to 20,000.",
-        )  # fmt: skip
+        )
         try:
             parsed = parse_words(typed or "", whole)
         except EmbedkitError as error:
@@ -225,23 +236,40 @@ def _take_away(whole: Space, made: MadeMap | None, answer: Picked, settings: Set
     with st.container(horizontal=True):
         shown = made.projection.space if made else None
         st.download_button(
-            "Neighbors (CSV)", lambda: safe_csv(neighbor_table(answer, shown)), f"neighbors-{answer.word}.csv", "text/csv",
-            key="get_neighbors", on_click="ignore", icon=":material/table:",
-        )  # fmt: skip
+            "Neighbors (CSV)",
+            lambda: safe_csv(neighbor_table(answer, shown)),
+            f"neighbors-{answer.word}.csv",
+            "text/csv",
+            key="get_neighbors",
+            on_click="ignore",
+            icon=":material/table:",
+        )
         if made is not None and shown is not None:
             made_map = made
             from embedkit.export import coordinates_table
 
             st.download_button(
-                "Coordinates (CSV)", lambda: safe_csv(coordinates_table(made_map)), "map.csv", "text/csv",
-                key="get_map", on_click="ignore", icon=":material/grid_on:",
-            )  # fmt: skip
+                "Coordinates (CSV)",
+                lambda: safe_csv(coordinates_table(made_map)),
+                "map.csv",
+                "text/csv",
+                key="get_map",
+                on_click="ignore",
+                icon=":material/grid_on:",
+            )
             st.download_button(
                 "Figure (HTML, works offline)",
                 lambda: point_map(made_map.projection.coords, shown.items, height=700).to_html(include_plotlyjs=True),
-                "map.html", "text/html", key="get_figure", on_click="ignore", icon=":material/image:",
-            )  # fmt: skip
+                "map.html",
+                "text/html",
+                key="get_figure",
+                on_click="ignore",
+                icon=":material/image:",
+            )
     st.caption("The address of this page holds the whole state: copy it to give somebody exactly this view.")
     with st.expander("The same in Python", icon=":material/code:", key="code", on_change="rerun") as box:
         if box.open:
-            st.code(neighbor_script(whole.key, answer.word, settings.method, settings.dims, settings.seed), language="python")
+            st.code(
+                neighbor_script(whole.key, answer.word, settings.method, settings.dims, settings.seed),
+                language="python",
+            )

@@ -12,7 +12,7 @@ from embedkit.figures import axes_map, strips
 from embedkit.neighbors import analogy, axis, odd_one_out
 from embedkit.sources.gensim_data import google_analogies
 from embedkit.space import Space
-from embedkit.words import parse_words, score_category
+from embedkit.words import parse_words
 from ui import cache
 from ui.controls import BIND, text
 from ui.frame import arithmetic, ask, chart, tries, why
@@ -38,7 +38,9 @@ def analogies(whole: Space) -> None:
         a = text("a", "man", key="a", help="a is to b ...", width=180)
         b = text("is to b", "king", key="b", help="... as c is to ?", width=180)
         c = text("as c is to ?", "woman", key="c", help="Any three of the words.", width=180)
-        hide = st.toggle("Hide my words", key="ahide", bind=BIND, help="The usual rule: the three asked words may not win.")
+        hide = st.toggle(
+            "Hide my words", key="ahide", bind=BIND, help="The usual rule: the three asked words may not win."
+        )
     try:
         found = analogy(whole, *(_known(whole, word) for word in (a, b, c)))
     except EmbedkitError as error:
@@ -48,7 +50,9 @@ def analogies(whole: Space) -> None:
     raw = found.neighbors[0]
     left, right = st.columns(2, gap="medium")
     left.metric("By the usual rule", answer, "asked words hidden", delta_color="off", delta_arrow="off", border=True)
-    right.metric("Nearest to the raw point", raw.item, "nothing hidden", delta_color="off", delta_arrow="off", border=True)
+    right.metric(
+        "Nearest to the raw point", raw.item, "nothing hidden", delta_color="off", delta_arrow="off", border=True
+    )
     rows = [n for n in found.neighbors if not (hide and n.asked)]
     table = pd.DataFrame(
         {
@@ -59,7 +63,13 @@ def analogies(whole: Space) -> None:
         }
     )
     gray = table.style.apply(lambda row: ["color: #8a939b" if row[""] else ""] * len(row), axis=1)
-    st.dataframe(gray.format({"cosine to the point": "{:.4f}"}), hide_index=True, height="content", key="analogy_table", alt=f"Words nearest to {b} minus {a} plus {c}")
+    st.dataframe(
+        gray.format({"cosine to the point": "{:.4f}"}),
+        hide_index=True,
+        height="content",
+        key="analogy_table",
+        alt=f"Words nearest to {b} minus {a} plus {c}",
+    )
     _success(whole)
     why(
         "The rule adds a difference: what must be added to *a* to reach *b* is added to *c*. It works where a relation "
@@ -73,14 +83,22 @@ def analogies(whole: Space) -> None:
             names = [b, a, c]
             vectors = [whole.unit[whole.row(_known(whole, word))] for word in names]
             shown = pd.DataFrame([*vectors, found.point], index=[b, f"− {a}", f"+ {c}", "= point"]).iloc[:, :8]
-            st.dataframe(shown.round(4), key="analogy_numbers", alt="First eight numbers of the three words and the point")
+            st.dataframe(
+                shown.round(4), key="analogy_numbers", alt="First eight numbers of the three words and the point"
+            )
             st.caption("First 8 of all the numbers; the cosines above use all of them.")
     tries(
         PAGE,
         [
-            ("*paris* is to *france* as *tokyo* is to ?", {"view": "Analogy", "a": "paris", "b": "france", "c": "tokyo"}),
+            (
+                "*paris* is to *france* as *tokyo* is to ?",
+                {"view": "Analogy", "a": "paris", "b": "france", "c": "tokyo"},
+            ),
             ("*small* is to *smaller* as *big* is to ?", {"view": "Analogy", "a": "small", "b": "smaller", "c": "big"}),
-            ("One that fails: *doctor*, *hospital*, *judge*", {"view": "Analogy", "a": "doctor", "b": "hospital", "c": "judge"}),
+            (
+                "One that fails: *doctor*, *hospital*, *judge*",
+                {"view": "Analogy", "a": "doctor", "b": "hospital", "c": "judge"},
+            ),
         ],
     )
 
@@ -89,18 +107,48 @@ def _success(whole: Space) -> None:
     st.subheader("How often does it work?", anchor=False)
     categories = list(google_analogies())
     category = st.selectbox(
-        "Category of the Google set", categories, categories.index("family"), key="cat", bind=BIND,
+        "Category of the Google set",
+        categories,
+        categories.index("family"),
+        key="cat",
+        bind=BIND,
         help="14 categories, 19,544 questions (Mikolov et al. 2013). Those with an unknown word cannot be asked.",
-    )  # fmt: skip
+    )
     score = cache.category(whole.key, category or categories[0])
     with st.container(horizontal=True):
-        st.metric("Asked words hidden", f"{score.rate:.1%}", f"{score.right:,} of {score.asked:,}", delta_color="off", delta_arrow="off", border=True)
-        st.metric("Nothing hidden", f"{score.rate_open:.1%}", f"{score.right_open:,} of {score.asked:,}", delta_color="off", delta_arrow="off", border=True)
-        st.metric("An asked word is nearest", f"{score.own_word / max(score.asked, 1):.1%}", f"{score.questions - score.asked:,} questions hold unknown words", delta_color="off", delta_arrow="off", border=True)
+        st.metric(
+            "Asked words hidden",
+            f"{score.rate:.1%}",
+            f"{score.right:,} of {score.asked:,}",
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+        )
+        st.metric(
+            "Nothing hidden",
+            f"{score.rate_open:.1%}",
+            f"{score.right_open:,} of {score.asked:,}",
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+        )
+        st.metric(
+            "An asked word is nearest",
+            f"{score.own_word / max(score.asked, 1):.1%}",
+            f"{score.questions - score.asked:,} questions hold unknown words",
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+        )
     with st.expander("Examples, wrong ones first", key="examples", on_change="rerun") as box:
         if box.open:
             columns = ["a", "b", "c", "expected", "got"]
-            st.dataframe(pd.DataFrame(score.examples, columns=columns), hide_index=True, key="example_table", alt="Questions and answers")
+            st.dataframe(
+                pd.DataFrame(score.examples, columns=columns),
+                hide_index=True,
+                key="example_table",
+                alt="Questions and answers",
+            )
 
 
 def _pairs(typed: str) -> list[tuple[str, str]]:
@@ -118,9 +166,23 @@ def _pairs(typed: str) -> list[tuple[str, str]]:
 def axes(whole: Space) -> None:
     """Two directions of one's own, each from pairs of words; what they leave unexplained is the shade."""
     with st.container(horizontal=True):
-        first = text("Axis across, from pairs", "man-woman, king-queen, boy-girl", key="x", help="left-right, separated by commas", width=360)
-        second = text("Axis up, from pairs", "boy-man, girl-woman, child-adult", key="y", help="bottom-top; empty for none", width=360)
-    typed = st.text_area("Words to place", LISTED, key="axlist", bind=BIND, help="Separated by commas, spaces or lines.")
+        first = text(
+            "Axis across, from pairs",
+            "man-woman, king-queen, boy-girl",
+            key="x",
+            help="left-right, separated by commas",
+            width=360,
+        )
+        second = text(
+            "Axis up, from pairs",
+            "boy-man, girl-woman, child-adult",
+            key="y",
+            help="bottom-top; empty for none",
+            width=360,
+        )
+    typed = st.text_area(
+        "Words to place", LISTED, key="axlist", bind=BIND, help="Separated by commas, spaces or lines."
+    )
     try:
         parsed = parse_words(typed or "", whole)
         x = axis(whole, [(_known(whole, p), _known(whole, q)) for p, q in _pairs(first)])
@@ -158,14 +220,24 @@ def axes(whole: Space) -> None:
         if is_open:
             st.latex(r"x_w = (\hat v_w - m) \cdot a, \qquad r_w = \sqrt{\lVert \hat v_w - m \rVert^2 - x_w^2}")
             numbers = {"word": parsed.known, "x": x.coordinates[rows], "residual": x.residual[rows]}
-            st.dataframe(pd.DataFrame(numbers).round(4), hide_index=True, key="axes_numbers", alt="Coordinates and residuals")
+            st.dataframe(
+                pd.DataFrame(numbers).round(4), hide_index=True, key="axes_numbers", alt="Coordinates and residuals"
+            )
     tries(
         PAGE,
         [
             ("From poor to rich", {"view": "Axes", "x": "poor-rich, cheap-expensive", "y": ""}),
-            ("From animal to plant, from small to large", {"view": "Axes", "x": "animal-plant, dog-tree", "y": "small-large, mouse-elephant", "axlist": "cat, dog, elephant, mouse, oak, grass, rose, whale, ant, pine"}),
+            (
+                "From animal to plant, from small to large",
+                {
+                    "view": "Axes",
+                    "x": "animal-plant, dog-tree",
+                    "y": "small-large, mouse-elephant",
+                    "axlist": "cat, dog, elephant, mouse, oak, grass, rose, whale, ant, pine",
+                },
+            ),
         ],
-    )  # fmt: skip
+    )
 
 
 def odd(whole: Space) -> None:
@@ -214,13 +286,16 @@ def strip_view(whole: Space) -> None:
     other = right.selectbox(
         "Difference row: frozen minus", names[1:] or names, key="minus", bind=BIND, help="The last row shows it."
     )
-    count = st.slider("Numbers shown", 16, whole.d, min(64, whole.d), 16, key="cells", bind=BIND, help="From the first.")
+    count = st.slider(
+        "Numbers shown", 16, whole.d, min(64, whole.d), 16, key="cells", bind=BIND, help="From the first."
+    )
     vectors = whole.vectors[[whole.row(name) for name in names]]
     pair = (0, names.index(other)) if other in names[1:] else None
     chart(
-        strips(vectors, names, difference=pair, first=count), key="strips",
+        strips(vectors, names, difference=pair, first=count),
+        key="strips",
         alt=f"The first {count} numbers of {', '.join(names)} as colored strips",
-    )  # fmt: skip
+    )
     if words.sentence() or len(words.known) > 12:
         st.caption(f"{words.sentence()} {'Only the first 12 are drawn.' if len(words.known) > 12 else ''}")
     why(

@@ -25,7 +25,9 @@ def _progress(job: Job) -> None:
     ahead = f" · {job.ahead} before it" if job.ahead else ""
     text = f"{job.title}: {job.text or 'starting'}{ahead} · {job.seconds:.0f} s"
     st.progress(job.fraction or 0.0, text=text)
-    if st.button("Stop", key=f"stop_{job.key[:8]}", icon=":material/stop_circle:", help="End this run; nothing is lost"):
+    if st.button(
+        "Stop", key=f"stop_{job.key[:8]}", icon=":material/stop_circle:", help="End this run; nothing is lost"
+    ):
         job.stop()
 
 

@@ -2,12 +2,13 @@
 
 from embedkit.contexts.answers import Cost, Meaning, compare, costs, meaning, nearest_sentences
 from embedkit.contexts.concordance import concordance, concordance_in_wikipedia
-from embedkit.contexts.occurrences import Occurrence, find_occurrences, sense_words, sentences_of
+from embedkit.contexts.occurrences import UNLABELLED, Occurrence, find_occurrences, sense_words, sentences_of
 from embedkit.contexts.reading import Layers, read_layers
-from embedkit.contexts.senses import LayerFigures, figures_by_layer, misplaced, parting_layer
+from embedkit.contexts.senses import LayerFigures, figures_by_layer, misplaced, parting_layer, sense_means
 from embedkit.contexts.shared_map import SharedMap, shared_map
 
 __all__ = [
+    "UNLABELLED",
     "Cost",
     "LayerFigures",
     "Layers",
@@ -25,6 +26,7 @@ __all__ = [
     "nearest_sentences",
     "parting_layer",
     "read_layers",
+    "sense_means",
     "sense_words",
     "sentences_of",
     "shared_map",

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from embedkit.contexts.occurrences import UNLABELLED
 from embedkit.contexts.reading import Layers
+from embedkit.contexts.senses import figures_by_layer
 from embedkit.encoders.transformer import Transformer
+from embedkit.errors import InputError
 from embedkit.neighbors import cosine, search
 from embedkit.space import Space, Vectors
 
@@ -79,11 +82,9 @@ def compare(layers: Layers, layer: int, a: int, b: int) -> Compared:
 
     Without two senses of two sentences each there is no middle, and the answer is None.
     """
-    from embedkit.contexts.senses import figures_by_layer
-    from embedkit.errors import InputError
-
     cosines = tuple(cosine(vectors[a], vectors[b]) for vectors in layers.vectors)
-    truth = layers.senses[a] == layers.senses[b] if "own" not in (layers.senses[a], layers.senses[b]) else None
+    pair = (layers.senses[a], layers.senses[b])
+    truth = pair[0] == pair[1] if UNLABELLED not in pair else None
     try:
         figures = figures_by_layer(layers)[layer]
     except InputError:

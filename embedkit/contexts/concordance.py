@@ -13,15 +13,15 @@ __all__ = ["concordance", "concordance_in_wikipedia"]
 LIMIT = 200
 
 
-def _lines(word: str, sentences: Sequence[str], senses: Sequence[str], limit: int, where: str) -> tuple[Occurrence, ...]:
+def _lines(word: str, sentences: Sequence[str], limit: int, where: str) -> tuple[Occurrence, ...]:
     folded = word.strip().lower()
     if not folded:
         raise InputError("Type the word to look for.")
     found: list[Occurrence] = []
-    for sentence, sense in zip(sentences, senses, strict=True):
+    for sentence in sentences:
         if folded in sentence.lower():  # quick; whether it stands as a whole word is found out next
             try:
-                found += find_occurrences(word, [sentence], [sense])
+                found += find_occurrences(word, [sentence])
             except InputError:
                 continue
         if len(found) >= limit:
@@ -36,11 +36,9 @@ def concordance(word: str, text: str, limit: int = LIMIT) -> tuple[Occurrence, .
     sentences = split_sentences(text)
     if not sentences:
         raise InputError("There is no text. Paste some sentences that hold the word.")
-    return _lines(word, sentences, ["own"] * len(sentences), limit, "this text")
+    return _lines(word, sentences, limit, "this text")
 
 
 def concordance_in_wikipedia(word: str, limit: int = LIMIT) -> tuple[Occurrence, ...]:
-    """Sentences of gensim's sample of Wikipedia with the word, its article in place of a sense, at most `limit`."""
-    pairs = wikipedia_sentences()
-    sentences, titles = [sentence for _, sentence in pairs], [title for title, _ in pairs]
-    return _lines(word, sentences, titles, limit, "the sample of Wikipedia")
+    """Sentences of gensim's sample of Wikipedia with the word, at most `limit`; raises InputError without any."""
+    return _lines(word, [sentence for _, sentence in wikipedia_sentences()], limit, "the sample of Wikipedia")

@@ -11,9 +11,9 @@ from functools import lru_cache
 from embedkit.errors import InputError
 from embedkit.paths import asset
 
-__all__ = ["Occurrence", "find_occurrences", "sense_words", "sentences_of"]
+__all__ = ["UNLABELLED", "Occurrence", "find_occurrences", "sense_words", "sentences_of"]
 
-OWN = "own"  # the sense of sentences that a person typed without saying one
+UNLABELLED = "not labelled"  # the sense of sentences for which nobody said one
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Occurrence:
     sentence: str
     start: int
     end: int
-    sense: str = OWN
+    sense: str = UNLABELLED
 
     @property
     def before(self) -> str:
@@ -86,6 +86,6 @@ def find_occurrences(
         if not matches:
             shown = sentence if len(sentence) <= 60 else sentence[:57] + "..."
             raise InputError(f"'{word}' is not a word of sentence {i + 1}: \"{shown}\". Use it in the form '{word}'.")
-        sense = senses[i] if senses else OWN
+        sense = senses[i] if senses else UNLABELLED
         found += [Occurrence(word, sentence, match.start(), match.end(), sense) for match in matches]
     return tuple(found)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embedkit.contexts.occurrences import Occurrence
+from embedkit.contexts.occurrences import UNLABELLED, Occurrence
 from embedkit.contexts.reading import Layers
 from embedkit.errors import InputError
 from embedkit.space import Vectors
 
-__all__ = ["LayerFigures", "Misplaced", "figures_by_layer", "misplaced", "parting_layer"]
+__all__ = ["LayerFigures", "Misplaced", "figures_by_layer", "misplaced", "parting_layer", "sense_means"]
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,22 @@ def _cosines(vectors: Vectors) -> Vectors:
 
 
 def figures_by_layer(layers: Layers) -> tuple[LayerFigures, ...]:
-    """Figures of every layer over the occurrences whose sense has at least two; raises InputError below two senses."""
-    counts = Counter(layers.senses)
+    """Figures of every layer over the occurrences whose sense has at least two; raises InputError below two senses.
+
+    Occurrences without a label take no part.
+    """
+    counts = Counter(sense for sense in layers.senses if sense != UNLABELLED)
     keep = [i for i, sense in enumerate(layers.senses) if counts[sense] >= 2]
     senses = np.array([layers.senses[i] for i in keep])
     if len(set(senses)) < 2:
         raise InputError(
             "To compare senses, at least two senses need at least two sentences each; "
-            f"here: {', '.join(f'{sense} {count}' for sense, count in counts.items())}."
+            f"here: {', '.join(f'{sense} {count}' for sense, count in counts.items()) or 'none labelled'}."
         )
     return tuple(_figures(layer, vectors[keep], senses) for layer, vectors in enumerate(layers.vectors))
 
 
-def _figures(layer: int, vectors: Vectors, senses: np.ndarray) -> LayerFigures:  # type: ignore[type-arg]
+def _figures(layer: int, vectors: Vectors, senses: np.ndarray) -> LayerFigures:
     from sklearn.metrics import silhouette_score
 
     similar = _cosines(vectors)
@@ -77,7 +80,7 @@ def parting_layer(figures: tuple[LayerFigures, ...]) -> int:
 
 @dataclass(frozen=True)
 class Misplaced:
-    """An occurrence that stands nearer to another sense: mean cosine with its own sense (without itself) and with that."""
+    """An occurrence nearer to another sense: mean cosine with its own sense, without itself, and with that one."""
 
     occurrence: Occurrence
     row: int
@@ -86,17 +89,23 @@ class Misplaced:
     other: float
 
 
+def sense_means(layers: Layers, layer: int, row: int) -> dict[str, float]:
+    """Mean cosine of one occurrence with all others of each labelled sense."""
+    return _sense_means(_cosines(layers.vectors[layer]), np.array(layers.senses), row)
+
+
+def _sense_means(similar: Vectors, senses: np.ndarray, row: int) -> dict[str, float]:
+    others = np.arange(len(senses)) != row
+    members = {sense: np.flatnonzero((senses == sense) & others) for sense in dict.fromkeys(senses.tolist())}
+    return {s: float(similar[row, rows].mean()) for s, rows in members.items() if len(rows) and s != UNLABELLED}
+
+
 def misplaced(layers: Layers, layer: int) -> tuple[Misplaced, ...]:
     """Occurrences whose mean cosine with some other sense is at least that with their own, worst first."""
-    similar = _cosines(layers.vectors[layer])
-    senses = np.array(layers.senses)
+    similar, senses = _cosines(layers.vectors[layer]), np.array(layers.senses)
     found = []
     for row, occurrence in enumerate(layers.occurrences):
-        means = {}
-        for sense in dict.fromkeys(layers.senses):
-            members = np.flatnonzero((senses == sense) & (np.arange(len(senses)) != row))
-            if len(members):
-                means[sense] = float(similar[row, members].mean())
+        means = _sense_means(similar, senses, row)
         own = means.pop(occurrence.sense, None)
         if own is None or not means:
             continue

@@ -32,17 +32,32 @@ _CARDS = {
     card.key: card
     for card in (
         ModelCard(
-            "minilm", "sentence-transformers/all-MiniLM-L6-v2", "MiniLM", 91, "Apache-2.0", 2021, "6 layers, 384 numbers"
+            "minilm",
+            "sentence-transformers/all-MiniLM-L6-v2",
+            "MiniLM",
+            91,
+            "Apache-2.0",
+            2021,
+            "6 layers, 384 numbers",
         ),
         ModelCard("bert-base", "google-bert/bert-base-uncased", "BERT base", 440, "Apache-2.0", 2018, "12 layers, 768"),
-        ModelCard("mpnet", "sentence-transformers/all-mpnet-base-v2", "MPNet", 438, "Apache-2.0", 2021, "12 layers, 768"),
+        ModelCard(
+            "mpnet", "sentence-transformers/all-mpnet-base-v2", "MPNet", 438, "Apache-2.0", 2021, "12 layers, 768"
+        ),
         ModelCard("distilbert", "distilbert/distilbert-base-uncased", "DistilBERT", 268, "Apache-2.0", 2019, "6 x 768"),
     )
 }
 MINILM = _CARDS["minilm"]
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 # Only what is needed and carries no code: no pickled weights, no Python files.
-_PATTERNS = ["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "model*.safetensors*", "modules.json"]
+_PATTERNS = [
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "model*.safetensors*",
+    "modules.json",
+]
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from embedkit.encoders.models import ModelFiles, find_model
 from embedkit.errors import DamagedFile
 from embedkit.space import Vectors

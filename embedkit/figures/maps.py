@@ -47,17 +47,19 @@ def point_map(
     shown = np.zeros(len(names), bool) if gray is None else np.asarray(gray, bool)
     rows = np.arange(len(names))
     if shown.any():
-        _dots(figure, coords, names, rows[shown], "not selected", {"color": GRAY, "opacity": 0.35, "size": 4}, len(names))
+        _dots(
+            figure, coords, names, rows[shown], "not selected", {"color": GRAY, "opacity": 0.35, "size": 4}, len(names)
+        )
     if groups is not None:
         for index, group in enumerate(dict.fromkeys(groups)):
             color, symbol = mark_of(index, flat)
             members = rows[(np.asarray(groups) == group) & ~shown]
-            marker = {"color": color, "symbol": symbol, "size": 7 if flat else 4, "opacity": 0.85}
+            style = {"color": color, "symbol": symbol, "size": 7 if flat else 4, "opacity": 0.85}
             if len(members):
-                _dots(figure, coords, names, members, str(group), marker, len(names))
+                _dots(figure, coords, names, members, str(group), style, len(names))
     else:
         members = rows[~shown]
-        marker = {"size": _size(len(names), flat), "color": COLORS[0], "opacity": 0.75}
+        marker: dict[str, Any] = {"size": _size(len(names), flat), "color": COLORS[0], "opacity": 0.75}
         if shade is not None:
             bar = {"title": {"text": shade_title, "side": "right"}, "thickness": 10, "len": 0.6}
             marker |= {"color": shade[members], "colorscale": "Cividis", "cmin": 0, "cmax": 1, "colorbar": bar}
@@ -113,7 +115,9 @@ def _dots(
     )
 
 
-def _lines(figure: go.Figure, coords: Vectors, pick: int, ends: tuple[int, ...], name: str, color: str, dash: str) -> None:
+def _lines(
+    figure: go.Figure, coords: Vectors, pick: int, ends: tuple[int, ...], name: str, color: str, dash: str
+) -> None:
     if not ends:
         return
     path = [value for end in ends for value in (pick, end, end)]
@@ -216,12 +220,17 @@ def axes_map(
     if len(picked):
         rows = list(picked)
         ring = {"symbol": "diamond-open", "size": 15, "color": PICK, "line": {"width": 2.5}}
-        figure.add_trace(go.Scatter(x=x[rows], y=y[rows], mode="markers", marker=ring, hoverinfo="skip", showlegend=False))
+        figure.add_trace(
+            go.Scatter(x=x[rows], y=y[rows], mode="markers", marker=ring, hoverinfo="skip", showlegend=False)
+        )
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 12, "b": 8},
         xaxis={"title": {"text": f"← {x_ends[0]}      {x_ends[1]} →"}, "zeroline": True, "zerolinecolor": INK},
-        yaxis={"title": {"text": f"← {y_ends[0]}      {y_ends[1]} →" if y_ends else "residual"}, "zeroline": bool(y_ends)},
+        yaxis={
+            "title": {"text": f"← {y_ends[0]}      {y_ends[1]} →" if y_ends else "residual"},
+            "zeroline": bool(y_ends),
+        },
         clickmode="event+select",
         dragmode="pan",
         uirevision="axes",

@@ -14,7 +14,9 @@ from embedkit.space import Vectors
 __all__ = ["layer_lines", "layer_map", "strips", "trust_bars"]
 
 
-def strips(vectors: Vectors, names: Sequence[str], *, difference: tuple[int, int] | None = None, first: int = 64) -> go.Figure:
+def strips(
+    vectors: Vectors, names: Sequence[str], *, difference: tuple[int, int] | None = None, first: int = 64
+) -> go.Figure:
     """Vectors as strips of colored cells, one row each, the first `first` numbers; optionally the row a - b below."""
     shown = vectors[:, :first]
     rows = list(names)
@@ -48,7 +50,7 @@ def strips(vectors: Vectors, names: Sequence[str], *, difference: tuple[int, int
 
 
 def layer_lines(figures: Sequence[Any], *, layer: int, parting: int, height: int = 300) -> go.Figure:
-    """Cosine within and between senses, silhouette and nearest-neighbor accuracy by layer; the chosen layer is a line."""
+    """Cosine within and between senses, silhouette and accuracy by layer; the chosen layer is a line."""
     layers = [f.layer for f in figures]
     figure = go.Figure()
     for index, (name, values, dash) in enumerate(
@@ -73,7 +75,9 @@ def layer_lines(figures: Sequence[Any], *, layer: int, parting: int, height: int
         )
     figure.add_vline(x=layer, line={"color": PICK, "width": 2})
     figure.add_vrect(x0=parting - 0.2, x1=parting + 0.2, fillcolor=COLORS[2], opacity=0.15, line_width=0)
-    figure.add_annotation(x=parting, y=1.08, yref="paper", text="senses have parted", showarrow=False, font={"size": 12})
+    figure.add_annotation(
+        x=parting, y=1.08, yref="paper", text="senses have parted", showarrow=False, font={"size": 12}
+    )
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 28, "b": 8},
@@ -119,7 +123,7 @@ def layer_map(
     senses_array = np.asarray(senses)
     for index, sense in enumerate(dict.fromkeys(senses)):
         color, symbol = mark_of(index)
-        rows = np.flatnonzero(senses_array == sense)
+        rows = [int(i) for i in np.flatnonzero(senses_array == sense)]
         figure.add_trace(
             go.Scatter(
                 x=coords[rows, 0],
@@ -128,7 +132,7 @@ def layer_map(
                 name=str(sense),
                 marker={"color": color, "symbol": symbol, "size": 11, "line": {"width": 1, "color": "white"}},
                 text=[texts[i] for i in rows],
-                customdata=rows.astype(np.int32),
+                customdata=np.asarray(rows, np.int32),
                 hovertemplate="%{text}<extra>" + str(sense) + "</extra>",
                 selected={"marker": {"opacity": 1}},
                 unselected={"marker": {"opacity": 0.9}},

@@ -39,7 +39,9 @@ def picked(space: Space, made: MadeMap | None, word: str, k: int = 10) -> Picked
         return Picked(word, neighbors, None)
     row = shown.row(word)
     true = [n.row for n in search(shown, word, k) if not n.asked]
-    lost, invented = (tuple(shown.row(item) for item in items) for items in lost_and_invented(shown, made.projection, word, k))
+    lost, invented = (
+        tuple(shown.row(item) for item in items) for items in lost_and_invented(shown, made.projection, word, k)
+    )
     return Picked(word, neighbors, row, tuple(true), lost, invented, float(made.quality.point_recall[row]))
 
 

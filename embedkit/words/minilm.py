@@ -21,8 +21,12 @@ def _table() -> tuple[tuple[str, ...], dict[str, Vectors]]:
 
     words = tuple(asset("words/minilm.words.txt").read_text("utf-8").split())
     try:
-        tensors = {name: array.astype(np.float32) for name, array in load_file(asset("words/minilm.safetensors")).items()}
-        fits = tensors["vectors"].shape[0] == len(words) and tensors["components"].shape[1] == tensors["vectors"].shape[1]
+        tensors = {
+            name: array.astype(np.float32) for name, array in load_file(asset("words/minilm.safetensors")).items()
+        }
+        fits = (
+            tensors["vectors"].shape[0] == len(words) and tensors["components"].shape[1] == tensors["vectors"].shape[1]
+        )
     except (SafetensorError, KeyError, IndexError, ValueError, OSError) as error:
         raise DamagedFile(_REPAIR.format(error)) from error
     if not fits:

@@ -409,7 +409,7 @@ def _register(row: Pretrained) -> None:
     @method(
         row.key, title=row.title, kind="static", source=row.source, licence=row.licence, year=row.year, needs=(row.key,)
     )
-    def opened(*, limit: int = row.words, seed: int = 0) -> Space:  # noqa: ARG001  # nothing is drawn
+    def opened(*, limit: int = row.words, seed: int = 0) -> Space:  # nothing is drawn
         return _opened(row, limit)
 
     opened.__doc__ = (
