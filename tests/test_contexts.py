@@ -1,12 +1,14 @@
 """Words in context: places found, layers read, figures by hand."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from embedkit.contexts import (
+    UNLABELLED,
     LayerFigures,
     Layers,
     Occurrence,
@@ -15,6 +17,7 @@ from embedkit.contexts import (
     misplaced,
     parting_layer,
     read_layers,
+    sense_means,
     sense_words,
     sentences_of,
 )
@@ -53,7 +56,7 @@ def test_an_occurrence_knows_its_surroundings() -> None:
     one, two = find_occurrences("apple", ["An apple, an Apple."], ["fruit"])
     assert (one.before, one.after, one.sense, one.word) == ("An ", ", an Apple.", "fruit", "apple")
     assert two.before == "An apple, an "
-    assert find_occurrences("apple", ["an apple"])[0].sense == "own"
+    assert find_occurrences("apple", ["an apple"])[0].sense == UNLABELLED
 
 
 def test_senses_follow_their_sentences_past_empty_ones() -> None:
@@ -95,12 +98,12 @@ def test_the_two_opening_sentences_come_first() -> None:
     first, second = sentences_of("apple")[:2]
     assert (first.sentence, first.sense) == ("I'd like to eat an apple.", "fruit")
     assert (second.sentence, second.sense) == ("Apple makes great products.", "company")
-    assert list(sense_words())[0] == "apple"
+    assert next(iter(sense_words())) == "apple"
     assert sentences_of("Apple")[0].sentence == first.sentence
 
 
 def test_a_word_without_sentences_names_those_with() -> None:
-    with pytest.raises(InputError, match="no shipped sentences for 'zebra'.*apple, bank"):
+    with pytest.raises(InputError, match=r"no shipped sentences for 'zebra'.*apple, bank"):
         sentences_of("zebra")
 
 
@@ -236,6 +239,29 @@ def test_a_sense_with_one_sentence_is_not_counted() -> None:
     for senses in ("aaaa", "aaab", "abcd"):
         with pytest.raises(InputError, match=f"at least two senses.*a {senses.count('a')}"):
             figures_by_layer(made([[1, 0], [2, 0], [0, 1], [0, 3]], senses))
+
+
+def unlabelled(layers: Layers, row: int) -> Layers:
+    """The same layers, one occurrence without its label."""
+    rows = [replace(o, sense=UNLABELLED) if i == row else o for i, o in enumerate(layers.occurrences)]
+    return replace(layers, occurrences=tuple(rows))
+
+
+def test_occurrences_without_a_label_take_no_part() -> None:
+    labelled = made([[1, 0], [2, 0], [0, 1], [0, 3]], "aabb")
+    more = unlabelled(made([[1, 0], [2, 0], [0, 1], [0, 3], [1, 1]], "aabba"), 4)
+    assert figures_by_layer(more) == figures_by_layer(labelled)
+    assert misplaced(unlabelled(made([[1, 0], [1, 0], [0, 1], [0, 1], [0, 1]], "aaabb"), 2), 0) == ()
+    nobody = tuple(replace(o, sense=UNLABELLED) for o in labelled.occurrences)
+    with pytest.raises(InputError, match="none labelled"):
+        figures_by_layer(replace(labelled, occurrences=nobody))
+
+
+def test_mean_cosines_with_each_sense_by_hand() -> None:
+    layers = unlabelled(made([[1, 0], [0.6, 0.8], [0, 1], [0, 1], [0, 1]], "aabbb"), 4)
+    assert sense_means(layers, 0, 0) == pytest.approx({"a": 0.6, "b": 0})
+    assert sense_means(layers, 0, 1) == pytest.approx({"a": 0.6, "b": 0.8})
+    assert sense_means(layers, 0, 4) == pytest.approx({"a": 0.4, "b": 1})
 
 
 def test_equal_and_zero_vectors_have_finite_figures() -> None:

@@ -105,7 +105,7 @@ def test_what_is_not_there_says_how_to_get_it(row: Method, monkeypatch: pytest.M
 
 
 def test_an_unknown_key_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="no method 'words/nope'. Known: .*words/minilm"):
+    with pytest.raises(InputError, match=r"no method 'words/nope'\. Known: .*words/minilm"):
         load("words/nope")
 
 

@@ -56,7 +56,7 @@ def test_damaged_words_say_how_to_repair(other_assets: Path) -> None:
     fresh_table()
     words = other_assets / "minilm.words.txt"
     words.write_text("one two three", "utf-8")
-    with pytest.raises(DamagedFile, match="3 words, 22501 vectors.*git checkout"):
+    with pytest.raises(DamagedFile, match=r"3 words, 22501 vectors.*git checkout"):
         fresh_table()
     (other_assets / "minilm.safetensors").write_bytes(b"\0" * 100)
     with pytest.raises(DamagedFile, match=r"minilm\.safetensors are damaged"):
@@ -70,18 +70,19 @@ SAMPLE = (
     "the of apple king queen river bank music paris france water computer theory happy sad walk walked slowly red blue "
     "seven doctor nurse physics guitar ocean winter summer bread butter horse truth justice python java law "
     "mother father village"
-).split()
+)
 
 
 def test_the_recipe_makes_what_is_shipped() -> None:
     from embedkit.words.recipe import distill
 
-    made = distill(only=SAMPLE)
-    assert made.words == tuple(SAMPLE)
-    assert made.vectors.shape == (len(SAMPLE), 384)
+    words = SAMPLE.split()
+    made = distill(only=words)
+    assert made.words == tuple(words)
+    assert made.vectors.shape == (len(words), 384)
     mapped = to_table(made.vectors)
-    assert mapped.shape == (len(SAMPLE), 256)
-    for word, vector in zip(SAMPLE, mapped, strict=True):
+    assert mapped.shape == (len(words), 256)
+    for word, vector in zip(words, mapped, strict=True):
         assert cosine(vector, minilm().vector(word)) > 0.99, word
 
 

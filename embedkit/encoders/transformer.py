@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from embedkit.encoders.automodel import AutoEncoder
+from embedkit.encoders.bert import Bert
 from embedkit.encoders.models import ModelFiles, find_model
 from embedkit.errors import DamagedFile
 from embedkit.space import Vectors
@@ -60,7 +62,7 @@ class Transformer:
         try:
             config = json.loads((files.folder / "config.json").read_text("utf-8"))
             self._tokenizer: Any = Tokenizer.from_file(str(files.folder / "tokenizer.json"))
-            self._model: Any = _model(files)
+            self._model: Bert | AutoEncoder = Bert(files.folder, config) if Bert.runs(config) else AutoEncoder(files)
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise DamagedFile(f"The model in '{files.folder.name}' cannot be read: {str(error)[:300]}") from error
         except Exception as error:
@@ -77,17 +79,17 @@ class Transformer:
     @property
     def layers(self) -> int:
         """Number of layers above the input."""
-        return int(getattr(self._model.config, "num_hidden_layers", 0))
+        return self._model.layers
 
     @property
     def d(self) -> int:
         """Numbers in each vector."""
-        return int(self._model.config.hidden_size)
+        return self._model.d
 
     @property
     def megabytes(self) -> float:
         """Memory of the weights."""
-        return float(sum(p.numel() * p.element_size() for p in self._model.parameters()) / 1e6)
+        return self._model.megabytes
 
     def read(self, texts: Sequence[str]) -> list[Reading]:
         """Read each text on its own; what goes beyond the model's limit is cut and told in `Reading.cut`."""
@@ -108,8 +110,7 @@ class Transformer:
             encodings = self._tokenizer.encode_batch([_plain(text) for text in texts])
             ids = torch.tensor([e.ids for e in encodings])
             mask = torch.tensor([e.attention_mask for e in encodings])
-            states = self._model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
-            stacked = torch.stack(states).float().numpy()  # (layers + 1, b, t, d)
+            stacked = torch.stack(list(self._model.states(ids, mask))).float().numpy()  # (layers + 1, b, t, d)
         return [self._reading(text, e, stacked[:, i]) for i, (text, e) in enumerate(zip(texts, encodings, strict=True))]
 
     @staticmethod
@@ -128,31 +129,13 @@ class Transformer:
 
         with self._lock, torch.inference_mode():
             ids = self._tokenizer.encode(_plain(text), add_special_tokens=False).ids
-            embeddings = self._model.embeddings
-            rows = embeddings.word_embeddings(torch.tensor(ids))
-            if getattr(embeddings, "token_type_embeddings", None) is not None:
-                rows = rows + embeddings.token_type_embeddings.weight[0]
-            norm = getattr(embeddings, "LayerNorm", None) or getattr(embeddings, "layer_norm", None)
-            rows = norm(rows) if norm is not None else rows
-            mean: Vectors = rows.mean(0).numpy()
+            mean: Vectors = self._model.table_rows(torch.tensor(ids)).mean(0).numpy()
         return mean
 
 
 def _plain(text: str) -> str:
     """Lone surrogates, which no encoder takes, become a question mark of the same length."""
     return "".join("?" if 0xD800 <= ord(ch) <= 0xDFFF else ch for ch in text)
-
-
-def _model(files: ModelFiles) -> Any:
-    from transformers import AutoModel
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()  # it reports unused heads on the console at each load
-    logging.disable_progress_bar()
-    model = AutoModel.from_pretrained(
-        str(files.folder), local_files_only=True, use_safetensors=True, trust_remote_code=False
-    )
-    return model.eval()
 
 
 @lru_cache(maxsize=2)
