@@ -25,6 +25,7 @@ __all__ = [
     "analogy",
     "axis",
     "cosine",
+    "extremes",
     "knn_graph",
     "odd_one_out",
     "search",
@@ -188,6 +189,14 @@ def axis(space: Space, pairs: Sequence[tuple[str, str]]) -> Axis:
     coordinates = offsets @ direction
     residual = np.sqrt(np.maximum((offsets**2).sum(1) - coordinates**2, 0))
     return Axis(direction.astype(np.float32), coordinates.astype(np.float32), residual.astype(np.float32), (low, high))
+
+
+def extremes(space: Space, column: int, k: int = 6) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The k items with the smallest and the k with the largest value of one number, the outermost first."""
+    if not 0 <= column < space.d:
+        raise InputError(f"The vectors have the numbers 0 to {space.d - 1}, not {column}.")
+    order = np.argsort(space.vectors[:, column], kind="stable")
+    return tuple(space.items[i] for i in order[:k]), tuple(space.items[i] for i in order[::-1][:k])
 
 
 @dataclass(frozen=True)

@@ -203,6 +203,7 @@ def copied(tiny_folder: Path, tmp_path: Path) -> Path:
         ("config.json", b"{"),
         ("config.json", b"\xff\xfe"),
         ("config.json", b"{}"),
+        pytest.param("config.json", b"[]", marks=pytest.mark.xfail(reason="an AttributeError: not a table")),
         ("tokenizer.json", b"{}"),
         ("tokenizer.json", b""),
         ("model.safetensors", b""),
@@ -223,21 +224,76 @@ def test_weights_cut_short_are_damaged(tiny_folder: Path, tmp_path: Path) -> Non
         load_transformer(folder=str(folder))
 
 
-def test_weights_of_another_shape_are_damaged(tiny_folder: Path, tmp_path: Path) -> None:
-    folder = copied(tiny_folder, tmp_path)
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, "hidden_size": 32}))
+def rewritten(folder: Path, change: Callable[[dict[str, Any]], object], **config: object) -> Path:
+    """The model with other weights and settings."""
+    from safetensors.numpy import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    change(weights)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    old = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**old, **config}))
+    return folder
+
+
+def only_other(weights: dict[str, Any]) -> None:
+    weights.clear()
+    weights["other"] = np.zeros(3, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("change", "config"),
+    [
+        (only_other, {}),
+        (lambda weights: weights.pop("embeddings.word_embeddings.weight"), {}),
+        (lambda weights: None, {"num_hidden_layers": 3}),
+        pytest.param(
+            lambda weights: weights.pop("encoder.layer.0.output.dense.weight"),
+            {},
+            marks=pytest.mark.xfail(reason="only the last layer is looked for; a KeyError comes when it reads"),
+        ),
+        pytest.param(
+            lambda weights: None,
+            {"max_position_embeddings": 48},
+            marks=pytest.mark.xfail(reason="the limit comes from config.json; a long text is a RuntimeError"),
+        ),
+        pytest.param(
+            lambda weights: None,
+            {"num_attention_heads": 3},
+            marks=pytest.mark.xfail(reason="16 numbers in 3 heads is a RuntimeError when it reads"),
+        ),
+    ],
+    ids=["another network", "no table", "a layer more", "a hole", "more places", "heads"],
+)
+def test_weights_that_do_not_fit_their_config_are_damaged(
+    tiny_folder: Path, tmp_path: Path, change: Callable[[dict[str, Any]], object], config: dict[str, object]
+) -> None:
+    folder = rewritten(copied(tiny_folder, tmp_path), change, **config)
     with pytest.raises(DamagedFile):
-        load_transformer(folder=str(folder))
+        load_transformer(folder=str(folder)).read(["apple " * 40])
 
 
-@pytest.mark.xfail(reason="missing weights are drawn at random")
-def test_weights_of_another_network_are_damaged(tiny_folder: Path, tmp_path: Path) -> None:
-    from safetensors.numpy import save_file
+@pytest.fixture(scope="module")
+def distil_folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random DistilBERT with the same pieces: a model that transformers runs."""
+    import torch
+    from transformers import DistilBertConfig, DistilBertModel
 
-    folder = copied(tiny_folder, tmp_path)
-    save_file({"other": np.zeros(3, np.float32)}, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(DamagedFile):  # else the missing weights are drawn at random, and nobody is told
+    folder = tmp_path_factory.mktemp("models") / "distil"
+    torch.manual_seed(1)
+    size = json.loads((tiny_folder / "config.json").read_text())["vocab_size"]
+    config = DistilBertConfig(
+        vocab_size=size, dim=16, hidden_dim=32, n_layers=2, n_heads=2, max_position_embeddings=24, initializer_range=0.5
+    )
+    DistilBertModel(config).eval().save_pretrained(folder, safe_serialization=True)
+    shutil.copy(tiny_folder / "tokenizer.json", folder)
+    return folder
+
+
+@pytest.mark.xfail(reason="transformers draws missing weights at random, and nobody is told")
+def test_other_models_with_missing_weights_are_damaged(distil_folder: Path, tmp_path: Path) -> None:
+    folder = rewritten(copied(distil_folder, tmp_path), only_other)
+    with pytest.raises(DamagedFile):
         load_transformer(folder=str(folder))
 
 
@@ -321,18 +377,61 @@ def test_a_lone_surrogate_moves_no_place(tiny: Transformer) -> None:
 
 
 def test_the_static_row_by_hand(tiny: Transformer) -> None:
-    embeddings = tiny._model.embeddings
-    words = embeddings.word_embeddings.weight.detach().numpy()
-    kind = embeddings.token_type_embeddings.weight.detach().numpy()[0]
+    from safetensors.numpy import load_file
+
+    weights = load_file(tiny.files.folder / "model.safetensors")
+    words = weights["embeddings.word_embeddings.weight"]
+    kind = weights["embeddings.token_type_embeddings.weight"][0]
     pieces = json.loads((tiny.files.folder / "tokenizer.json").read_text())["model"]["vocab"]
 
     def normed(row: Any) -> Any:
         row = row + kind
-        return (row - row.mean()) / np.sqrt(row.var() + tiny._model.config.layer_norm_eps)  # weight 1, bias 0
+        return (row - row.mean()) / np.sqrt(row.var() + 1e-12)  # the norm's weight is 1, its bias 0
 
     np.testing.assert_allclose(tiny.table_row("Apple"), normed(words[pieces["apple"]]), atol=1e-5)
     both = (normed(words[pieces["river"]]) + normed(words[pieces["##s"]])) / 2
     np.testing.assert_allclose(tiny.table_row("rivers"), both, atol=1e-5)
+
+
+@pytest.mark.parametrize("which", ["tiny", "minilm"])
+def test_every_state_agrees_with_transformers(which: str, tiny: Transformer) -> None:
+    import torch
+    from transformers import BertModel
+
+    model = tiny if which == "tiny" else load_transformer()
+    oracle = BertModel.from_pretrained(str(model.files.folder), local_files_only=True).eval()
+    texts = ["i eat an apple , the apple", "river", "the bank of the river ?", "a " * 15]  # of unlike length: padded
+    for reading in model.read(texts):
+        ids = torch.tensor([[model._tokenizer.token_to_id(piece) for piece in reading.pieces]])
+        with torch.inference_mode():
+            states = torch.stack(oracle(input_ids=ids, output_hidden_states=True).hidden_states)[:, 0].numpy()
+        np.testing.assert_allclose(reading.states, states, atol=2e-5)
+
+
+def test_weights_named_as_pretraining_names_them_give_the_same(
+    tiny: Transformer, tiny_folder: Path, tmp_path: Path
+) -> None:
+    def renamed(weights: dict[str, Any]) -> None:
+        old = dict(weights)
+        weights.clear()
+        for name, array in old.items():
+            name = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+            weights[f"bert.{name}"] = array
+
+    folder = rewritten(copied(tiny_folder, tmp_path), renamed)
+    found = load_transformer(folder=str(folder)).read(["an apple"])[0]
+    assert found.states.tobytes() == tiny.read(["an apple"])[0].states.tobytes()
+
+
+def test_other_models_run_behind_the_same_interface(distil_folder: Path) -> None:
+    model = load_transformer(folder=str(distil_folder))
+    assert (model.layers, model.d, model.limit) == (2, 16, 24)
+    long, short = model.read(["the apple " * 20, "apple"])
+    assert long.states.shape == (3, 24, 16)
+    assert long.cut
+    np.testing.assert_allclose(short.states, model.read(["apple"])[0].states, atol=1e-5)
+    assert model.table_row("apple").shape == (16,)
+    assert model.megabytes > 0
 
 
 def test_minilm_agrees_with_sentence_transformers() -> None:

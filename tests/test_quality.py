@@ -46,6 +46,15 @@ def test_continuity_is_trustworthiness_with_the_roles_swapped(cloud: tuple[Space
     assert measure(space, projection, k=7, metric=metric).continuity == pytest.approx(expected, abs=1e-6)
 
 
+def test_the_dot_product_counts_no_point_as_its_own_neighbor(cloud: tuple[Space, Projection]) -> None:
+    space, projection = cloud
+    vectors = space.vectors.astype(np.float64)
+    distances = -vectors @ vectors.T
+    np.fill_diagonal(distances, distances.min() - 1)
+    expected = trustworthiness(distances - distances.min(), projection.coords, n_neighbors=5, metric="precomputed")
+    assert measure(space, projection, k=5, metric="dot").trustworthiness == pytest.approx(expected, abs=1e-6)
+
+
 def test_recall_and_spearman_agree_with_brute_force(cloud: tuple[Space, Projection]) -> None:
     from scipy.stats import spearmanr
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 
 import streamlit as st
 
@@ -59,19 +60,18 @@ def pool() -> Pool:
 
 @st.cache_resource(show_spinner=False)
 def warm_up() -> bool:
-    """Once a server: compile UMAP in a worker and load MiniLM in a thread, both after the first page was drawn."""
-    pool().warm("embedkit.maps:warm_up")
-    timer = threading.Timer(3.0, _preload)
-    timer.daemon = True
-    timer.start()
+    """Once a server: load what pages import and MiniLM in a thread, then compile UMAP in a worker."""
+    threading.Thread(target=_preload, daemon=True).start()
     return True
 
 
 def _preload() -> None:
-    try:
+    import plotly.graph_objects  # noqa: F401  # most pages draw; home does not wait for it
+    import sklearn.metrics  # noqa: F401
+
+    with suppress(embedkit.EmbedkitError):  # the page that needs it says so
         load_transformer()
-    except embedkit.EmbedkitError:
-        return  # the page that needs it says so
+    pool().warm("embedkit.maps:warm_up")  # last: on two cores it would slow the first page down
 
 
 @st.cache_resource(max_entries=64, show_spinner="Asking every question of the category ...")

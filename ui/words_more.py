@@ -9,7 +9,7 @@ import streamlit as st
 
 from embedkit.errors import EmbedkitError, InputError
 from embedkit.figures import axes_map, strips
-from embedkit.neighbors import analogy, axis, odd_one_out
+from embedkit.neighbors import analogy, axis, extremes, odd_one_out
 from embedkit.sources.gensim_data import google_analogies
 from embedkit.space import Space
 from embedkit.words import parse_words
@@ -272,7 +272,7 @@ def odd(whole: Space) -> None:
 
 
 def strip_view(whole: Space) -> None:
-    """Vectors as strips; the first word is frozen on top, the last row is a difference."""
+    """Vectors as strips: a word frozen on top, a number frozen at the left, a difference as the last row."""
     typed = text("Words", "king queen man woman water", key="strip", help="The first stays on top; 2 to 12 words.")
     try:
         words = parse_words(typed, whole)
@@ -286,16 +286,30 @@ def strip_view(whole: Space) -> None:
     other = right.selectbox(
         "Difference row: frozen minus", names[1:] or names, key="minus", bind=BIND, help="The last row shows it."
     )
-    count = st.slider(
-        "Numbers shown", 16, whole.d, min(64, whole.d), 16, key="cells", bind=BIND, help="From the first."
-    )
+    with left:
+        column = st.number_input(
+            "Frozen column", 0, whole.d - 1, 0, key="column", bind=BIND, help="This number stands apart at the left."
+        )
+    with right:
+        count = st.slider(
+            "Numbers shown",
+            16,
+            whole.d,
+            min(64, whole.d),
+            16,
+            key="cells",
+            bind=BIND,
+            help="Of each vector, from 0 on.",
+        )
     vectors = whole.vectors[[whole.row(name) for name in names]]
     pair = (0, names.index(other)) if other in names[1:] else None
     chart(
-        strips(vectors, names, difference=pair, first=count),
+        strips(vectors, names, difference=pair, first=count, frozen=int(column)),
         key="strips",
-        alt=f"The first {count} numbers of {', '.join(names)} as colored strips",
+        alt=f"Number {column} and the first {count} numbers of {', '.join(names)} as colored strips",
     )
+    low, high = extremes(whole, int(column))
+    st.caption(f"Number {column} is largest for {', '.join(high)}, and smallest for {', '.join(low)}, of all words.")
     if words.sentence() or len(words.known) > 12:
         st.caption(f"{words.sentence()} {'Only the first 12 are drawn.' if len(words.known) > 12 else ''}")
     why(

@@ -15,34 +15,55 @@ __all__ = ["layer_lines", "layer_map", "strips", "trust_bars"]
 
 
 def strips(
-    vectors: Vectors, names: Sequence[str], *, difference: tuple[int, int] | None = None, first: int = 64
+    vectors: Vectors,
+    names: Sequence[str],
+    *,
+    difference: tuple[int, int] | None = None,
+    first: int = 64,
+    frozen: int | None = None,
 ) -> go.Figure:
-    """Vectors as strips of colored cells, one row each, the first `first` numbers; optionally the row a - b below."""
+    """Vectors as strips of colored cells, one row each: the first `first` numbers.
+
+    `difference` (a, b) adds the row a - b below; the number `frozen` stands apart at the left, to be compared down the
+    column whatever else is shown.
+    """
     shown = vectors[:, :first]
     rows = list(names)
     if difference is not None:
         a, b = difference
-        shown = np.vstack([shown, shown[a] - shown[b]])
+        vectors = np.vstack([vectors, vectors[a] - vectors[b]])
+        shown = vectors[:, :first]
         rows.append(f"{names[a]} − {names[b]}")
-    widest = float(np.abs(shown).max()) or 1.0
+    ticks = np.arange(shown.shape[1])
+    step = 10 if shown.shape[1] <= 80 else 32
+    places, texts = list(ticks[::step]), [str(tick) for tick in ticks[::step]]
+    if frozen is not None:  # an empty column sets it apart
+        gap = np.full((len(rows), 1), np.nan)
+        shown = np.hstack([vectors[:, [frozen]], vectors[:, [frozen]], gap, shown])
+        ticks = np.concatenate([[-4, -3, -2], ticks])
+        places, texts = [-3.5, *places], [f"№ {frozen}", *texts]
+    widest = float(np.nanmax(np.abs(shown))) or 1.0
+    numbers = np.concatenate([[frozen, frozen, -1], ticks[3:]]) if frozen is not None else ticks
     figure = go.Figure(
         go.Heatmap(
             z=shown,
-            x=np.arange(shown.shape[1]),
+            x=ticks,
             y=[f"{i + 1}. {name}" if rows.count(name) > 1 else name for i, name in enumerate(rows)],
+            customdata=np.tile(numbers, (len(rows), 1)),
             zmin=-widest,
             zmax=widest,
             colorscale=[[0, "#8c3a00"], [0.25, "#efb68a"], [0.5, "#f7f7f5"], [0.75, "#74abd4"], [1, "#08487a"]],
             xgap=1,
             ygap=3,
             colorbar={"title": {"text": "value", "side": "right"}, "thickness": 10},
-            hovertemplate="%{y}, number %{x}: %{z:.3f}<extra></extra>",
+            hovertemplate="%{y}, number %{customdata}: %{z:.3f}<extra></extra>",
+            hoverongaps=False,
         )
     )
     figure.update_layout(
         height=90 + 34 * len(rows),
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        xaxis={"title": {"text": f"number 0 to {shown.shape[1] - 1} of the vector"}, "showgrid": False},
+        xaxis={"title": {"text": "number of the vector"}, "showgrid": False, "tickvals": places, "ticktext": texts},
         yaxis={"autorange": "reversed", "showgrid": False},
         dragmode="pan",
     )

@@ -6,8 +6,8 @@ from embedkit.words.minilm import minilm, to_table
 from embedkit.words.pretrained import Pretrained, fetch_pretrained, fetch_task, is_here, tables
 
 __all__ = [
-    "CategoryScore",
     "OPENING",
+    "CategoryScore",
     "Parsed",
     "Pretrained",
     "fetch_pretrained",
