@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,7 +10,7 @@ if TYPE_CHECKING:
 
     from embedkit.maps import MadeMap
 
-__all__ = ["coordinates_table", "neighbor_script", "safe_csv"]
+__all__ = ["coordinates_table", "neighbor_script", "safe_csv", "worksheet"]
 
 
 def safe_csv(table: pd.DataFrame) -> bytes:
@@ -42,3 +43,13 @@ def neighbor_script(key: str, word: str, method: str, dims: int, seed: int) -> s
         f"projection = embedkit.project(around, method={method!r}, dims={dims}, seed={seed})\n"
         "print(embedkit.measure(around, projection).recall)\n"
     )
+
+
+def worksheet(title: str, tasks: Sequence[tuple[str, str]]) -> str:
+    """A sheet for a class in Markdown: tasks with room to write, and the answers of today's state on a last page."""
+    lines = [f"# {title}", "", "Name: ______________________    Date: ______________", ""]
+    for number, (task, _) in enumerate(tasks, start=1):
+        lines += [f"{number}. {task}", "", "   " + "_" * 70, ""]
+    lines += ["---", "", "## For the teacher: answers", ""]
+    lines += [f"{number}. {answer}" for number, (_, answer) in enumerate(tasks, start=1)]
+    return "\n".join(lines) + "\n"

@@ -19,7 +19,7 @@ from embedkit.contexts import (
 )
 from embedkit.encoders.models import MINILM
 from embedkit.errors import EmbedkitError
-from embedkit.export import safe_csv
+from embedkit.export import safe_csv, worksheet
 from ui import cache
 from ui.controls import BIND
 from ui.frame import arithmetic, presenting, tries, why
@@ -240,6 +240,15 @@ def explain(layers: Layers, layer: int) -> None:
             on_click="ignore",
             icon=":material/grid_on:",
         )
+        st.download_button(
+            "Worksheet (Markdown)",
+            lambda: worksheet(f"{layers.word} in context", _tasks(layers, layer)),
+            "worksheet-contexts.md",
+            "text/markdown",
+            key="get_csheet",
+            on_click="ignore",
+            icon=":material/assignment:",
+        )
     st.caption("The address of this page holds the whole state: copy it to give somebody exactly this view.")
     with st.expander("The same in Python", icon=":material/code:", key="ccode", on_change="rerun") as box:
         if box.open:
@@ -258,3 +267,25 @@ def _parquet(space) -> bytes:
         path = Path(folder) / "space.parquet"
         space.to_parquet(path)
         return path.read_bytes()
+
+
+def _tasks(layers: Layers, layer: int) -> list[tuple[str, str]]:
+    a, b = 0, second_pick(layers) - 1
+    found = compare(layers, layer, a, b)
+    wrong = misplaced(layers, layer)
+    return [
+        (
+            f"How alike are the two vectors of “{layers.word}” in A and B? Guess a number from 0 to 1.",
+            f"{found.cosines[layer]:.3f} at layer {layer}",
+        ),
+        ("And in a static model?", "1.000, always"),
+        (
+            "Move the slider from the input to the last layer. At which layer do the senses part?",
+            "see the marked layer beside the map",
+        ),
+        (
+            "Find a sentence that stands on the wrong side. Why there?",
+            wrong[0].occurrence.sentence if wrong else "there is none at this layer",
+        ),
+        (f"Write a sentence with “{layers.word}” that fools the model.", "open"),
+    ]

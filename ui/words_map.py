@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from embedkit.errors import EmbedkitError, UnknownItem
-from embedkit.export import neighbor_script, safe_csv
+from embedkit.export import coordinates_table, neighbor_script, safe_csv, worksheet
 from embedkit.figures import MapMarks, point_map, strips, trust_bars
 from embedkit.jobs import Job
 from embedkit.maps import MadeMap, Settings, request_map, result_of
@@ -246,8 +246,6 @@ def _take_away(whole: Space, made: MadeMap | None, answer: Picked, settings: Set
         )
         if made is not None and shown is not None:
             made_map = made
-            from embedkit.export import coordinates_table
-
             st.download_button(
                 "Coordinates (CSV)",
                 lambda: safe_csv(coordinates_table(made_map)),
@@ -266,6 +264,15 @@ def _take_away(whole: Space, made: MadeMap | None, answer: Picked, settings: Set
                 on_click="ignore",
                 icon=":material/image:",
             )
+        st.download_button(
+            "Worksheet (Markdown)",
+            lambda: worksheet("Words as points", _tasks(answer)),
+            "worksheet-words.md",
+            "text/markdown",
+            key="get_sheet",
+            on_click="ignore",
+            icon=":material/assignment:",
+        )
     st.caption("The address of this page holds the whole state: copy it to give somebody exactly this view.")
     with st.expander("The same in Python", icon=":material/code:", key="code", on_change="rerun") as box:
         if box.open:
@@ -273,3 +280,15 @@ def _take_away(whole: Space, made: MadeMap | None, answer: Picked, settings: Set
                 neighbor_script(whole.key, answer.word, settings.method, settings.dims, settings.seed),
                 language="python",
             )
+
+
+def _tasks(answer: Picked) -> list[tuple[str, str]]:
+    near = [n for n in answer.neighbors if not n.asked]
+    recall = "it is not on this map" if answer.recall is None else f"{answer.recall:.0%}"
+    return [
+        (f"Before you look: which three words are nearest to “{answer.word}”?", ", ".join(n.item for n in near[:3])),
+        ("Look at the list. Which neighbor surprises you, and why is it there?", "open"),
+        (f"Which share of the true neighbors does the map keep near “{answer.word}”?", recall),
+        ("Open the arithmetic. Check the cosine with a pocket calculator.", f"{near[0].score:.4f}" if near else "none"),
+        ("Change the seed. What stays the same, what changes?", "the list stays, the map changes"),
+    ]
