@@ -144,7 +144,8 @@ def choose_coarse(train: dict[str, tuple[Views, Ints]]) -> tuple[Spec, float]:
         for views, y in train.values():
             x, fold, hits = join(views, spec), np.zeros(len(y), int), np.zeros(1 + len(LAMBDAS))
             for sense in np.unique(y):  # stratified
-                fold[np.random.default_rng(0).permutation(np.flatnonzero(y == sense))] = np.arange((y == sense).sum()) % 5
+                rows = np.random.default_rng(0).permutation(np.flatnonzero(y == sense))
+                fold[rows] = np.arange(len(rows)) % 5
             for f in range(5):
                 guesses = centroids(x[fold != f], y[fold != f], x[fold == f], LAMBDAS)
                 hits += [(guess == y[fold == f]).sum() for guess in guesses]
@@ -193,11 +194,8 @@ def choose_wic(a: Views, b: Views, y: Ints, lemmas: NDArray[np.str_]) -> tuple[S
     for spec in WIC_GRID:
         x = Cosines(a, b, spec)(a, b)
         for ridge in RIDGES:
-            hits = 0
-            for fold in folds:
-                for i in range(10):
-                    out = fold == i
-                    hits += int((logistic(x[~out], y[~out], x[out], ridge) == y[out]).sum())
+            parts = [fold == i for fold in folds for i in range(10)]
+            hits = sum(int((logistic(x[~out], y[~out], x[out], ridge) == y[out]).sum()) for out in parts)
             best = max(best, (100 * hits / len(y) / len(folds), (spec, ridge)), key=lambda pair: pair[0])
     print(f"WiC, chosen: {best[1]}, train {best[0]:.2f}", file=sys.stderr, flush=True)
     return best[1]

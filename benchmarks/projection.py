@@ -54,7 +54,7 @@ def once(who: str, folder: str) -> None:
 
 
 def fresh(code: str, **environment: str) -> tuple[float, dict]:
-    """Run code of this module in a process of its own: the time of day when it started, and the JSON that it printed."""
+    """Run code of this module in a process of its own: the time of day at its start, and the JSON that it printed."""
     start = time.time()
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", f"from benchmarks import projection; projection.{code}"],
@@ -121,7 +121,7 @@ def others(runs: int) -> Iterator[Figure]:
         yield median(f"{title} 10,000, warm", times)
         yield Figure(f"{title} 10,000, trustworthiness", trust(part.vectors, made[0].coords))
     knn_graph(part, 15)
-    yield median("quality of a map of 10,000, graph there", [timed(lambda: measure(part, made[0])) for _ in range(runs)])
+    yield median("quality of a map of 10,000", [timed(lambda: measure(part, made[0])) for _ in range(runs)])
     graphs = [timed(lambda: knn_graph(words.take(words.items), 15)) for _ in range(runs)]
     yield median("kNN graph 22,501 x 256, k 15, exact", graphs)
 

@@ -245,6 +245,7 @@ class Pool:
     def _start(self) -> _Worker:
         here = Path(__file__).resolve().parents[1]
         environment = dict(os.environ, **dict.fromkeys(THREAD_VARIABLES, str(self.threads)))
+        environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait must not spin where others work
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(here), os.environ.get("PYTHONPATH")]))
         environment["PYTHONSAFEPATH"] = "1"  # nothing from the folder where the server happens to run
         flags = 0

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.errors import InputError
-from embedkit.space import Space, Vectors
+from embedkit.space import Space, Vectors, to_unit
 
 __all__ = [
     "Analogy",
@@ -63,13 +63,15 @@ def _scores(space: Space, queries: Vectors, metric: Metric) -> Vectors:
     if metric not in METRICS:
         raise InputError(f"There is no metric '{metric}'; use one of {', '.join(METRICS)}.")
     if metric == "cosine":
-        norms = np.linalg.norm(queries, axis=1, keepdims=True)
-        scores: Vectors = (queries / np.where(norms > 0, norms, 1)) @ space.unit.T
+        scores: Vectors = to_unit(queries) @ space.unit.T
         return np.clip(scores, -1, 1, out=scores)
     if metric == "dot":
         return np.asarray(queries @ space.vectors.T)
-    squares = (queries**2).sum(1)[:, None] - 2 * queries @ space.vectors.T + (space.vectors**2).sum(1)[None, :]
-    return np.asarray(-np.sqrt(np.maximum(squares, 0)))
+    # |a - b|^2 as a^2 - 2ab + b^2 loses its digits far from the origin: move the middle there, count in double.
+    middle = space.vectors.mean(0, dtype=np.float64)
+    a, b = queries - middle, space.vectors - middle
+    squares = (a**2).sum(1)[:, None] - 2 * a @ b.T + (b**2).sum(1)[None, :]
+    return np.asarray(-np.sqrt(np.maximum(squares, 0)), np.float32)
 
 
 @overload
@@ -275,8 +277,11 @@ def _exact_graph(space: Space, k: int, metric: Metric) -> KnnGraph:
         rows = np.arange(start, min(start + block, space.n))
         scores = _scores(space, space.vectors[rows], metric)
         scores[np.arange(len(rows)), rows] = -np.inf  # an item is not its own neighbor
-        best = np.argpartition(-scores, k - 1, axis=1)[:, :k] if k < space.n else np.argsort(-scores, axis=1)[:, :k]
+        best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
         near = np.take_along_axis(scores, best, 1)
+        for row in np.flatnonzero((scores >= near.min(1, keepdims=True)).sum(1) > k):  # ties at the border: by row
+            best[row] = np.argsort(-scores[row], kind="stable")[:k]
+            near[row] = scores[row, best[row]]
         order = np.lexsort((best, -near), axis=1)
         indices[rows] = np.take_along_axis(best, order, 1)
         distances[rows] = _distance(np.take_along_axis(near, order, 1), metric)

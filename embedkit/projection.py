@@ -177,7 +177,7 @@ def _with_self(space: Space, k: int, metric: Metric) -> tuple[NDArray[np.int32],
     """The kNN graph as umap-learn wants it: k columns, each item its own first neighbor at distance 0."""
     graph = knn_graph(space, max(k - 1, 1), metric)
     own = np.arange(space.n, dtype=np.int32)[:, None]
-    distances = graph.distances if metric != "dot" else graph.distances - graph.distances.min()
+    distances = _from_zero(graph.distances, metric)
     return np.hstack([own, graph.indices]), np.hstack([np.zeros((space.n, 1), np.float32), distances])
 
 
@@ -216,12 +216,23 @@ def _tsne_affinities(space: Space, perplexity: float, metric: Metric) -> Any:
             self.n_samples, self.k = space.n, graph.k
 
         def build(self) -> tuple[NDArray[np.int32], Vectors]:
-            return graph.indices, graph.distances.astype(np.float64)
+            return graph.indices, _from_zero(graph.distances, metric).astype(np.float64)
 
         def query(self, query: Vectors, k: int) -> tuple[NDArray[np.int64], Vectors]:
-            return _nearest_rows(space, query, k, metric)
+            rows, distances = _nearest_rows(space, query, k, metric)
+            return rows, _from_zero(distances, metric)
 
-    return PerplexityBasedNN(perplexity=perplexity, knn_index=Exact(), n_jobs=2)
+    return PerplexityBasedNN(perplexity=perplexity, knn_index=Exact(), n_jobs=_threads(space.n))
+
+
+def _threads(n: int) -> int:
+    """Below a thousand points two threads spend their time waiting for each other."""
+    return 1 if n < 1_000 else 2
+
+
+def _from_zero(distances: Vectors, metric: Metric) -> Vectors:
+    """Minus the dot product is no distance: shifted, its smallest is 0, and the order stays."""
+    return distances - distances.min(initial=0) if metric == "dot" else distances
 
 
 def _tsne(space: Space, dims: int, seed: int, metric: Metric, params: dict[str, float], tell: Report) -> Vectors:
@@ -242,7 +253,7 @@ def _tsne(space: Space, dims: int, seed: int, metric: Metric, params: dict[str, 
         initialization=start / max(float(start[:, 0].std()), 1e-12) * 1e-4,
         negative_gradient_method="auto" if dims == 2 else "bh",  # the interpolating gradient has no third dimension
         random_state=seed,
-        n_jobs=2,
+        n_jobs=_threads(space.n),
         callbacks=each,
         callbacks_every_iters=25,
     ).fit(affinities=affinities)
@@ -291,4 +302,5 @@ def place(space: Space, projection: Projection, vectors: Vectors) -> Vectors:
     from embedkit.umap_engine import place_new
 
     rows, distances = _nearest_rows(space, vectors, int(projection.params["n_neighbors"]), projection.metric)
+    distances = _from_zero(distances, projection.metric)
     return place_new(rows, distances, projection.coords, min_dist=projection.params["min_dist"], seed=projection.seed)

@@ -18,7 +18,7 @@ from embedkit.errors import DamagedFile, InputError, UnknownItem
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Origin", "Space"]
+__all__ = ["Origin", "Space", "to_unit"]
 
 Vectors = NDArray[np.floating[Any]]
 
@@ -90,8 +90,7 @@ class Space:
     @cached_property
     def unit(self) -> Vectors:
         """The vectors at length 1, read-only; a zero vector stays zero."""
-        norms = np.linalg.norm(self.vectors, axis=1, keepdims=True)
-        unit: Vectors = self.vectors / np.where(norms > 0, norms, 1)
+        unit = to_unit(self.vectors)
         unit.flags.writeable = False
         return unit
 
@@ -158,6 +157,13 @@ class Space:
         except (OSError, KeyError, ValueError, AttributeError, TypeError, pa.ArrowException) as error:
             raise DamagedFile(f"{Path(path).name} is not a space that embedkit wrote: {error}") from error
         return cls(about.get("key", Path(path).stem), about.get("title", Path(path).stem), items, vectors, meta, origin)
+
+
+def to_unit(vectors: Vectors) -> Vectors:
+    """Rows at length 1, float32 (n, d); lengths are taken in double, where no square over- or underflows."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))[:, None]
+    unit: Vectors = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    return unit
 
 
 def _check(title: str, items: tuple[str, ...], vectors: Vectors) -> None:

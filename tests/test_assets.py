@@ -11,7 +11,20 @@ from embedkit.store import Store
 from embedkit.words.minilm import _table
 from embedkit.words.recipe import distill
 
-SAMPLE = ["apple", "bank", "king", "queen", "walked", "quickly", "paris", "tokyo", "seven", "blue", "physics", "unhappy"]
+SAMPLE = [
+    "apple",
+    "bank",
+    "king",
+    "queen",
+    "walked",
+    "quickly",
+    "paris",
+    "tokyo",
+    "seven",
+    "blue",
+    "physics",
+    "unhappy",
+]
 
 
 def test_the_recipe_still_makes_the_shipped_words():

@@ -11,7 +11,13 @@ from embedkit.encoders.bert import Bert
 from embedkit.encoders.models import ModelFiles, find_model
 from embedkit.errors import DamagedFile
 
-CONFIG = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 32}
+CONFIG = {
+    "vocab_size": 50,
+    "hidden_size": 16,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 32,
+}
 
 
 @pytest.fixture

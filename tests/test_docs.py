@@ -32,7 +32,7 @@ def test_every_page_and_command_is_in_the_readme():
     for page in (ROOT / "pages").glob("*.py"):
         if page.stem != "home":
             assert f"docs/pictures/{page.stem}.png" in readme
-    for command in ("make run", "make test", "python -m venv", "python -m embedkit"):
+    for command in ("make run", "make test", "-m venv .venv", "python -m embedkit"):
         assert command in readme
 
 
@@ -58,7 +58,15 @@ def test_the_python_lines_of_the_readme_run():
 
 def test_no_path_of_a_machine_and_no_registry_stands_in_the_project():
     # put together here, so that this test does not find itself
-    words = ["/" + "work/", "/" + "root/", "/" + "farm/", "/tmp/" + "v/", "py" + "pi.org", "registry." + "npmjs", "deb." + "debian.org"]
+    words = [
+        "/" + "work/",
+        "/" + "root/",
+        "/" + "farm/",
+        "/tmp/" + "v/",
+        "py" + "pi.org",
+        "registry." + "npmjs",
+        "deb." + "debian.org",
+    ]
     for path in tracked():
         if path.suffix in {".py", ".md", ".toml", ".txt", ".tsv", ".svg", ""} and path.stat().st_size < 1_000_000:
             text = path.read_text("utf-8", errors="ignore")

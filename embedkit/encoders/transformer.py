@@ -61,6 +61,8 @@ class Transformer:
         self.files = files
         try:
             config = json.loads((files.folder / "config.json").read_text("utf-8"))
+            if not isinstance(config, dict):
+                raise ValueError("config.json holds no settings")
             self._tokenizer: Any = Tokenizer.from_file(str(files.folder / "tokenizer.json"))
             self._model: Bert | AutoEncoder = Bert(files.folder, config) if Bert.runs(config) else AutoEncoder(files)
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:

@@ -1,0 +1,411 @@
+"""The real server in a real browser: clicks, links, keys, a phone, and that nothing leaves this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = {"/": "embedkit", "/words": "Words as points", "/contexts": "Words in context"}
+BINARY = (
+    os.environ.get("CHROMIUM")
+    or shutil.which("chromium")
+    or shutil.which("chromium-browser")
+    or shutil.which("google-chrome")
+)
+FLAGS = [
+    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
+]  # fmt: skip
+PATIENCE = 30_000  # milliseconds until a wait gives up
+QUIET = "[data-testid='stApp'][data-test-script-state='notRunning']"
+PLOT = ".js-plotly-plot .main-svg"
+OPENING = "What is near “apple”"
+
+pytestmark = pytest.mark.browser
+
+try:
+    from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+except ImportError:
+    sync_playwright = None  # type: ignore[assignment]
+else:
+    expect.set_options(timeout=PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    lacking = "the package playwright" if sync_playwright is None else "" if BINARY else "Chromium (CHROMIUM names one)"
+    if lacking:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"The tests in a browser need {lacking}.")
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=BINARY, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the app, started as `make run` starts it."""
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "app.py",
+        "--server.port",
+        str(port),
+        "--server.address",
+        "localhost",
+    ]
+    environment = {**os.environ, "EMBEDKIT_HOME": str(folder / "home")}
+    base = f"http://localhost:{port}"
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log) as process,
+    ):
+        try:
+            until = time.monotonic() + 60
+            while not healthy(base):
+                assert process.poll() is None, (folder / "log").read_text()
+                assert time.monotonic() < until, "the server did not become healthy within 60 s"
+                time.sleep(0.1)
+            yield base
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def healthy(base: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{base}/_stcore/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+class Visit:
+    """A person with a browser of their own; keeps what the browser complained of and whom it called."""
+
+    def __init__(self, browser: Browser, base: str, **options: Any) -> None:
+        self.base, self.errors, self.outside = base, [], []
+        self.context: BrowserContext = browser.new_context(**({"viewport": {"width": 1400, "height": 1000}} | options))
+        self.context.set_default_timeout(PATIENCE)
+        self.page: Page = self.context.new_page()
+        self.page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", self._asked)
+        self.page.on("websocket", self._asked)
+
+    def _asked(self, request: Any) -> None:
+        address = urlsplit(request.url)
+        if address.scheme in {"http", "https", "ws", "wss"} and address.netloc != urlsplit(self.base).netloc:
+            self.outside.append(request.url)
+
+    def open(self, path: str) -> Any:
+        answer = self.page.goto(self.base + path)
+        self.settled()
+        return answer
+
+    def settled(self) -> None:
+        """Wait until the page stands: the script has ended and every figure of it is drawn."""
+        self.page.wait_for_selector("h1")
+        self.page.wait_for_selector(QUIET)
+        self.page.wait_for_function(
+            "() => [...document.querySelectorAll('[data-testid=stPlotlyChart]')].every(c => c.querySelector('.main-svg'))"
+        )
+
+    def link(self) -> dict[str, str]:
+        return {name: found[-1] for name, found in parse_qs(urlsplit(self.page.url).query).items()}
+
+    def has_link(self, **wanted: str) -> None:
+        """Wait until the address holds these parameters."""
+        eventually(self.link, lambda found: wanted.items() <= found.items(), str(wanted))
+
+    def heading(self, said: str) -> None:
+        expect(self.page.get_by_role("heading", name=said)).to_be_visible()
+
+    def figure(self, number: int = 0) -> dict[str, Any]:
+        """What plotly has drawn: the traces with their points, and the ranges of the axes."""
+        return self.page.evaluate(FIGURE, number)
+
+    def picked_on_map(self) -> str:
+        return next((t["name"] for t in self.figure()["traces"] if t["name"].startswith("picked")), "")
+
+    def click_point(self, row: int) -> str:
+        """Click the point of this row on the first figure, as the mouse would; returns its text."""
+        x, y, said = self.page.evaluate(POINT, row)
+        self.page.mouse.move(x, y)
+        self.page.mouse.click(x, y)
+        return said
+
+    def chosen(self, label: str) -> str:
+        return str(self.page.get_by_role("combobox", name=label).input_value())
+
+
+FIGURE = """(number) => {
+  const plot = document.querySelectorAll('.js-plotly-plot')[number], layout = plot._fullLayout
+  const traces = plot._fullData.map(t => ({name: t.name, x: Array.from(t.x || []), y: Array.from(t.y || []), rows: Array.from(t.customdata || [])}))
+  return {traces, x: layout.xaxis && layout.xaxis.range, y: layout.yaxis && layout.yaxis.range}
+}"""
+# Of points that lie on each other the browser takes the upper one; the tests choose rows that stand free.
+POINT = """(row) => {
+  const plot = document.querySelector('.js-plotly-plot'), layout = plot._fullLayout, box = plot.getBoundingClientRect()
+  for (const t of plot._fullData) {
+    const at = Array.from(t.customdata || []).map(c => Array.isArray(c) ? c[0] : c).indexOf(row)
+    if (at < 0) continue
+    return [box.left + layout._size.l + layout.xaxis.l2p(t.x[at]), box.top + layout._size.t + layout.yaxis.l2p(t.y[at]), t.text[at]]
+  }
+}"""
+
+
+def eventually(look: Callable[[], Any], right: Callable[[Any], bool], wanted: str) -> Any:
+    until = time.monotonic() + PATIENCE / 1000
+    while not right(found := look()):
+        assert time.monotonic() < until, f"{wanted} did not come; the last was {found}"
+        time.sleep(0.05)
+    return found
+
+
+@pytest.fixture
+def visit(browser: Browser, server: str) -> Iterator[Callable[..., Visit]]:
+    """Makes visits, each in a fresh context, and ends them."""
+    made: list[Visit] = []
+
+    def new(path: str | None = None, **options: Any) -> Visit:
+        made.append(Visit(browser, server, **options))
+        if path is not None:
+            made[-1].open(path)
+        return made[-1]
+
+    yield new
+    for each in made:
+        each.context.close()
+
+
+# --- all pages -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_page_is_quiet_stays_on_this_machine_and_shows_no_exception(
+    path: str, scheme: str, visit: Callable[..., Visit]
+) -> None:
+    one = visit(color_scheme=scheme)
+    answer = one.open(path)
+    one.heading(PAGES[path])
+    assert one.errors == []
+    assert one.outside == []
+    assert one.page.locator("[data-testid='stException']").count() == 0
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert not re.search(r"https?:|\*\.", policy)
+    color = one.page.evaluate("() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+    light = sum(map(int, re.findall(r"\d+", color)[:3])) > 380
+    assert light == (scheme == "light"), color
+
+
+def test_the_browser_itself_refuses_another_machine(visit: Callable[..., Visit]) -> None:
+    one = visit("/")
+    said = one.page.evaluate("() => fetch('http://192.0.2.1/').then(() => 'went', error => String(error))")
+    assert "TypeError" in said
+    assert any("Content Security Policy" in error for error in one.errors)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page_fits_a_phone(path: str, visit: Callable[..., Visit]) -> None:
+    one = visit(path, viewport={"width": 390, "height": 844})
+    wide, seen = one.page.evaluate(
+        "() => [Math.max(document.documentElement.scrollWidth, document.querySelector('[data-testid=stMain]').scrollWidth), innerWidth]"
+    )
+    assert wide <= seen
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path != "/"])
+def test_every_figure_says_what_it_shows(path: str, visit: Callable[..., Visit]) -> None:
+    one = visit(path)
+    one.page.wait_for_selector(PLOT)
+    alts = one.page.locator("[data-testid='stPlotlyChart']").evaluate_all(
+        "all => all.map(e => e.getAttribute('aria-label'))"
+    )
+    assert alts
+    assert all(alt and len(alt) > 15 for alt in alts), alts
+
+
+def test_home_has_pictures_with_alt_text_and_loads_no_plotly(visit: Callable[..., Visit]) -> None:
+    one = visit()
+    asked: list[str] = []
+    one.page.on("request", lambda request: asked.append(request.url))
+    one.open("/")
+    assert not [url for url in asked if "plotly" in url.lower()]
+    images = one.page.get_by_test_id("stMain").locator("img, svg[aria-label], [role=img][aria-label]")
+    assert (
+        images.evaluate_all(
+            "all => all.filter(e => (e.getAttribute('alt') || e.getAttribute('aria-label') || '').length > 15).length"
+        )
+        >= 2
+    )
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
+def test_click_on_the_map_is_the_word_everywhere_and_in_the_link(visit: Callable[..., Visit]) -> None:
+    one = visit("/words")
+    one.heading(OPENING)
+    word = one.click_point(80)
+    one.heading(f"What is near “{word}”")
+    one.has_link(word=word)
+    expect(one.page.get_by_role("textbox", name="Find a word")).to_have_value(word)
+    eventually(one.picked_on_map, lambda name: name == f"picked: {word}", f"the mark on {word}")
+    assert one.errors == []
+
+
+def test_typed_word_is_in_the_link_and_the_link_restores_it(visit: Callable[..., Visit]) -> None:
+    one = visit("/words")
+    one.page.get_by_role("textbox", name="Find a word").fill("bank")
+    one.page.keyboard.press("Enter")
+    one.heading("What is near “bank”")
+    one.has_link(word="bank")
+    other = visit(urlsplit(one.page.url).path + "?" + urlsplit(one.page.url).query)
+    other.heading("What is near “bank”")
+    expect(other.page.get_by_role("textbox", name="Find a word")).to_have_value("bank")
+
+
+def test_two_visits_do_not_share_picks(visit: Callable[..., Visit]) -> None:
+    one, two = visit("/words"), visit("/words")
+    word = one.click_point(100)
+    one.heading(f"What is near “{word}”")
+    two.page.get_by_role("textbox", name="Find a word").fill("river")
+    two.page.keyboard.press("Enter")
+    two.heading("What is near “river”")
+    one.page.get_by_text("Hide my word").click()  # draws both pages again
+    one.has_link(hide="true", word=word)
+    one.heading(f"What is near “{word}”")
+    two.heading("What is near “river”")
+    assert "hide" not in two.link()
+
+
+def test_tab_reaches_the_word_and_enter_asks(visit: Callable[..., Visit]) -> None:
+    one = visit("/words")
+    reached = []
+    for _ in range(40):
+        one.page.keyboard.press("Tab")
+        reached.append(one.page.evaluate("() => document.activeElement.getAttribute('aria-label')"))
+        if reached[-1] == "Find a word":
+            break
+    assert reached[-1] == "Find a word", reached
+    assert "Present" in reached  # the first control of the page
+    one.page.keyboard.press("ControlOrMeta+A")
+    one.page.keyboard.type("river")
+    one.page.keyboard.press("Enter")
+    one.heading("What is near “river”")
+
+
+def test_enter_in_the_form_draws_the_map(visit: Callable[..., Visit]) -> None:
+    one = visit("/words?method=PCA&set=Own+list&list=apple+pear+plum+bus")
+    field = one.page.get_by_role("textbox", name="Your words")
+    field.fill("red green blue")
+    field.press("ControlOrMeta+Enter")
+    one.has_link(list="red green blue")
+    eventually(
+        lambda: one.page.locator("[data-testid='stPlotlyChart']").first.get_attribute("aria-label"),
+        lambda alt: bool(alt) and alt.startswith("Map of 3 words"),
+        "the map of 3 words",
+    )
+
+
+def test_back_restores_the_earlier_state(visit: Callable[..., Visit]) -> None:
+    one = visit("/words")
+    one.page.get_by_role("textbox", name="Find a word").fill("bank")
+    one.page.keyboard.press("Enter")
+    one.heading("What is near “bank”")
+    one.page.get_by_role("link", name="Words in context").first.click()
+    one.heading(PAGES["/contexts"])
+    one.settled()
+    one.page.go_back()
+    one.heading("What is near “bank”")
+    one.has_link(word="bank")
+    expect(one.page.get_by_role("textbox", name="Find a word")).to_have_value("bank")
+    one.page.go_forward()
+    one.heading(PAGES["/contexts"])
+
+
+def test_a_try_link_is_the_state_it_opens(visit: Callable[..., Visit]) -> None:
+    """After a click the address holds what the page shows, and nothing of the state before is left."""
+    one = visit("/words?word=river")
+    one.heading("What is near “river”")
+    one.page.get_by_role("link", name="The same topics by PCA").click()
+    one.heading(OPENING)  # the link names no word: the default
+    one.has_link(method="PCA")
+    assert "word" not in one.link()
+
+
+def test_stop_ends_a_run_and_it_can_run_again(visit: Callable[..., Visit]) -> None:
+    one = visit("/words?set=Frequent&seed=77")  # 2,000 words by UMAP: some seconds
+    main = one.page.get_by_test_id("stMain")
+    main.get_by_role("button", name="Stop").click()
+    expect(main.get_by_text("was stopped")).to_be_visible()
+    expect(main.get_by_role("button", name="Run again")).to_be_visible()
+    expect(main.get_by_role("button", name="Stop")).to_have_count(0)
+    one.heading(OPENING)
+
+
+# --- words in context ------------------------------------------------------------------------------------------------
+
+
+def test_layer_slider_moves_the_dots_not_the_map_and_the_link_restores_it(visit: Callable[..., Visit]) -> None:
+    one = visit("/contexts?of=python&layer=2")
+    before = one.figure()
+    slider = one.page.get_by_role("slider", name="Layer")
+    slider.focus()
+    slider.press("ArrowRight")
+    one.has_link(layer="3")
+    after = eventually(one.figure, lambda found: places(found) != places(before), "other coordinates")
+    assert places(after).keys() == places(before).keys()
+    assert (after["x"], after["y"]) == (before["x"], before["y"])
+    other = visit("/contexts?" + urlsplit(one.page.url).query)
+    expect(other.page.get_by_role("slider", name="Layer")).to_have_value("3")
+    restored = eventually(other.figure, lambda found: places(found) == places(after), "the same coordinates")
+    assert (restored["x"], restored["y"]) == (after["x"], after["y"])
+
+
+def places(figure: dict[str, Any]) -> dict[int, tuple[float, float]]:
+    return {
+        (row[0] if isinstance(row, list) else row): (x, y)
+        for trace in figure["traces"]
+        for row, x, y in zip(trace["rows"], trace["x"], trace["y"], strict=False)
+    }
+
+
+def test_click_on_an_occurrence_is_a_and_the_link_restores_both(visit: Callable[..., Visit]) -> None:
+    one = visit("/contexts?of=bank&layer=3")
+    was = one.chosen("A: this occurrence")
+    one.click_point(6)
+    eventually(lambda: one.chosen("A: this occurrence"), lambda said: said.startswith("7. "), "the seventh as A")
+    assert one.chosen("B: compared with") == was  # the one before becomes the second
+    eventually(one.link, lambda found: found.get("pick", "").startswith("7"), "pick=7 in the link")
+    other = visit("/contexts?" + urlsplit(one.page.url).query)
+    assert other.chosen("A: this occurrence").startswith("7. ")
+    assert one.errors == other.errors == []
+    marked = [[t["x"], t["y"]] for t in one.figure()["traces"] if t["name"] == "picked"]
+    assert marked == [[t["x"], t["y"]] for t in other.figure()["traces"] if t["name"] == "picked"]
