@@ -24,8 +24,6 @@ from ui import cache
 from ui.controls import BIND
 from ui.frame import arithmetic, presenting, tries, why
 
-PAGE = "pages/contexts.py"
-
 
 def second_pick(layers: Layers) -> int:
     """Number of the first sentence with another sense than the first one's: what to compare with at the start."""
@@ -210,11 +208,10 @@ def explain(layers: Layers, layer: int) -> None:
         "The static vector cannot part: it has to serve all senses at once."
     )
     tries(
-        PAGE,
         [
             ("*python*: snake or language, an easy one", {"of": "python"}),
-            ("*crane*: the senses hardly part, see where it fails", {"of": "crane", "layer": "6"}),
-            ("*jaguar* from the input on: move the slider yourself", {"of": "jaguar", "layer": "0"}),
+            ("*crane*: the senses hardly part, see where it fails", {"of": "crane", "layer": 6}),
+            ("*jaguar* from the input on: move the slider yourself", {"of": "jaguar", "layer": 0}),
         ],
     )
     if presenting():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from embedkit.errors import EmbedkitError
+from embedkit.store import default_store
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -29,10 +30,21 @@ def page(title: str, lead: str) -> Iterator[None]:
         st.toggle("Present", key="present", bind="query-params", help="For a class: larger, without the texts to read.")
     if not presenting():
         st.markdown(lead)
+    st.session_state.setdefault("seen_notes", tuple(default_store().notes))
     try:
         yield
     except EmbedkitError as error:
         st.error(str(error), icon=":material/error:")
+    _tell_notes()
+
+
+def _tell_notes() -> None:
+    """What the store has to say since this person's last look: a result made again, no room on the disk."""
+    notes = tuple(default_store().notes)
+    for note in notes:
+        if note not in st.session_state["seen_notes"]:
+            st.info(note, icon=":material/info:")
+    st.session_state["seen_notes"] = notes
 
 
 def chart(figure: go.Figure, **options: Any) -> None:
@@ -75,10 +87,17 @@ def arithmetic(key: str) -> Iterator[bool]:
         yield bool(box.open)
 
 
-def tries(page_path: str, links: list[tuple[str, dict[str, str]]]) -> None:
-    """Small changes to try, each a link that opens exactly that state."""
+def tries(changes: list[tuple[str, dict[str, Any]]]) -> None:
+    """Small changes to try: each sets some controls, and the link follows."""
     if presenting():
         return
     st.subheader("Try", anchor=False)
-    for label, params in links:
-        st.page_link(page_path, label=label, icon=":material/arrow_forward:", query_params=params)
+    for number, (label, values) in enumerate(changes):
+        st.button(
+            label,
+            key=f"try_{number}",
+            icon=":material/arrow_forward:",
+            help="Sets the controls; the link of the page follows",
+            on_click=st.session_state.update,
+            args=(values,),
+        )

@@ -8,7 +8,7 @@ from embedkit.errors import EmbedkitError, UnknownItem
 from embedkit.export import coordinates_table, neighbor_script, safe_csv, worksheet
 from embedkit.figures import MapMarks, point_map, strips, trust_bars
 from embedkit.jobs import Job
-from embedkit.maps import MadeMap, Settings, request_map, result_of
+from embedkit.maps import MadeMap, Settings, map_key, request_map, result_of
 from embedkit.neighbors import search
 from embedkit.space import Space
 from embedkit.words import OPENING, frequent, opening_topics, parse_words, topics
@@ -18,7 +18,6 @@ from ui.controls import BIND, choice, map_settings, text
 from ui.frame import MAP_NOTE, arithmetic, ask, chart, presenting, tries, why
 
 SETS = {"Topics": "topics", "Around a word": "near", "Frequent": "frequent", "All": "all", "Own list": "own"}
-PAGE = "pages/words.py"
 
 
 def view(whole: Space) -> None:
@@ -56,11 +55,10 @@ def view(whole: Space) -> None:
         )
         _arithmetic(whole, answer)
     tries(
-        PAGE,
         [
             ("Around *bank*: two meanings in one static point", {"set": "Around a word", "word": "bank"}),
             ("The same topics by PCA: straight, and crowded", {"method": "PCA"}),
-            ("Another seed: what stays is the data, what changes is chance", {"seed": "1"}),
+            ("Another seed: what stays is the data, what changes is chance", {"seed": 1}),
         ],
     )
     if answer is not None:
@@ -113,18 +111,20 @@ def _choose(whole: Space, word: str) -> tuple[tuple[str, ...], tuple[str, ...] |
 
 
 def _made(shown: Space, settings: Settings, place: st.delta_generator.DeltaGenerator) -> MadeMap | None:
-    """The map, or its progress in its place."""
+    """The map, or its progress in its place; a run that was stopped or failed stays so until somebody says run again."""
     with place:
         try:
-            result = request_map(shown, settings, cache.pool())
-            if not isinstance(result, Job):
-                return result
-            if not work.wait_for(result):
-                return None
-            return result_of(result, shown, settings)
+            held = st.session_state.get("map_job")
+            if held is None or held.key != map_key(shown, settings):
+                held = request_map(shown, settings, cache.pool())
+            if not isinstance(held, Job):
+                return held
+            st.session_state["map_job"] = held
+            return result_of(held, shown, settings) if work.wait_for(held) else None
         except EmbedkitError as error:
             st.error(str(error), icon=":material/error:")
             if st.button("Run again", icon=":material/refresh:", key="again", help="Start this run anew"):
+                st.session_state.pop("map_job", None)
                 st.rerun()
             return None
 

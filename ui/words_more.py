@@ -17,7 +17,6 @@ from ui import cache
 from ui.controls import BIND, text
 from ui.frame import arithmetic, ask, chart, tries, why
 
-PAGE = "pages/words.py"
 LISTED = "apple, banana, bread, queen, king, prince, princess, nurse, doctor, soldier, teacher, dancer, mother, father"
 
 
@@ -88,7 +87,6 @@ def analogies(whole: Space) -> None:
             )
             st.caption("First 8 of all the numbers; the cosines above use all of them.")
     tries(
-        PAGE,
         [
             (
                 "*paris* is to *france* as *tokyo* is to ?",
@@ -224,7 +222,6 @@ def axes(whole: Space) -> None:
                 pd.DataFrame(numbers).round(4), hide_index=True, key="axes_numbers", alt="Coordinates and residuals"
             )
     tries(
-        PAGE,
         [
             ("From poor to rich", {"view": "Axes", "x": "poor-rich, cheap-expensive", "y": ""}),
             (
@@ -263,7 +260,6 @@ def odd(whole: Space) -> None:
         "company, not reasons: they may find another word odd than you do, and both can be right."
     )
     tries(
-        PAGE,
         [
             ("apple, pear, microsoft, banana", {"view": "Odd one out", "odd": "apple pear microsoft banana"}),
             ("red, green, blue, heavy", {"view": "Odd one out", "odd": "red green blue heavy"}),
