@@ -121,14 +121,14 @@ class Visit:
         if address.scheme in {"http", "https", "ws", "wss"} and address.netloc != urlsplit(self.base).netloc:
             self.outside.append(request.url)
 
-    def open(self, path: str, drawn: bool = True) -> Any:
+    def open(self, path: str, until: str = "") -> Any:
         answer = self.page.goto(self.base + path)
-        self.settled(drawn and path != "/")
+        self.settled(until or (PLOT if path != "/" else "[data-testid='stDataFrame']"))
         return answer
 
-    def settled(self, drawn: bool = True) -> None:
-        """Wait until the page stands: its first figure is `drawn`, its script has ended, and so on for every figure."""
-        self.page.wait_for_selector(PLOT if drawn else "h1")
+    def settled(self, until: str = PLOT) -> None:
+        """Wait until the page stands: something is there, the script has ended, every figure is drawn."""
+        self.page.wait_for_selector(until)
         self.page.wait_for_selector(QUIET)
         self.page.wait_for_function(
             "() => [...document.querySelectorAll('[data-testid=stPlotlyChart]')].every(c => c.querySelector('.main-svg'))"
@@ -148,13 +148,21 @@ class Visit:
         """What plotly has drawn: the traces with their points, and the ranges of the axes."""
         return self.page.evaluate(FIGURE, number)
 
+    def alt(self) -> str:
+        """The alt text of the first figure."""
+        return self.page.locator("[data-testid='stPlotlyChart']").first.get_attribute("aria-label") or ""
+
     def picked_on_map(self) -> str:
         return next((t["name"] for t in self.figure()["traces"] if t["name"].startswith("picked")), "")
 
     def click_point(self, row: int) -> str:
         """Click the point of this row on the first figure, as the mouse would; returns its text."""
         place: list[Any] = []  # the page still moves a little while the last parts arrive
-        eventually(lambda: (place[-1:], place.append(self.page.evaluate(POINT, row))), lambda _: place[-1] and place[-2:-1] == place[-1:], "rest")
+        eventually(
+            lambda: (place[-1:], place.append(self.page.evaluate(POINT, row))),
+            lambda _: place[-1] and place[-2:-1] == place[-1:],
+            "rest",
+        )
         x, y, said = place[-1]
         self.page.mouse.move(x, y)
         self.page.mouse.click(x, y)
@@ -262,8 +270,8 @@ def test_home_has_pictures_with_alt_text_and_loads_no_plotly(visit: Callable[...
     one.open("/")
     assert not [url for url in asked if "plotly" in url.lower()]
     images = one.page.get_by_test_id("stImage").locator("img")
+    expect(images).to_have_count(len(PAGES) - 1)
     alts = [image.get_attribute("alt") for image in images.all()]
-    assert len(alts) >= len(PAGES) - 1
     assert all(alt and len(alt) > 15 for alt in alts), alts
 
 
@@ -328,11 +336,7 @@ def test_enter_in_the_form_draws_the_map(visit: Callable[..., Visit]) -> None:
     field.fill("red green blue")
     field.press("ControlOrMeta+Enter")
     one.has_link(list="red green blue")
-    eventually(
-        lambda: one.page.locator("[data-testid='stPlotlyChart']").first.get_attribute("aria-label"),
-        lambda alt: bool(alt) and alt.startswith("Map of 3 words"),
-        "the map of 3 words",
-    )
+    eventually(one.alt, lambda said: said.startswith("Map of 3 words"), "the map of 3 words")
 
 
 def test_back_restores_the_earlier_state(visit: Callable[..., Visit]) -> None:
@@ -352,19 +356,18 @@ def test_back_restores_the_earlier_state(visit: Callable[..., Visit]) -> None:
     expect(one.page.get_by_role("textbox", name="Find a word")).to_have_value("bank")
 
 
-def test_a_try_link_is_the_state_it_opens(visit: Callable[..., Visit]) -> None:
-    """After a click the address holds what the page shows, and nothing of the state before is left."""
+def test_a_change_to_try_is_in_the_link(visit: Callable[..., Visit]) -> None:
     one = visit("/words?word=river")
-    one.heading("What is near “river”")
-    one.page.get_by_role("link", name="The same topics by PCA").click()
-    expect(one.page.get_by_role("heading", name=OPENING)).to_be_visible(timeout=10_000)  # the link names no word: the default
-    one.has_link(method="PCA")
-    assert "word" not in one.link()
+    one.page.get_by_test_id("stMain").get_by_role("button", name="The same topics by PCA").first.click()
+    one.has_link(method="PCA", word="river")
+    alt = eventually(one.alt, lambda said: "PCA" in said or "pca" in said, "the map by PCA")
+    other = visit("/words?" + urlsplit(one.page.url).query)
+    assert other.alt() == alt
 
 
 def test_stop_ends_a_run_and_it_can_run_again(visit: Callable[..., Visit]) -> None:
     one = visit()
-    one.open("/words?set=Frequent&seed=77", drawn=False)  # 2,000 words by UMAP: some seconds
+    one.open("/words?set=Frequent&seed=77", until="h1")  # 2,000 words by UMAP: some seconds
     main = one.page.get_by_test_id("stMain")
     main.get_by_role("button", name="Stop").click()
     expect(main.get_by_text("was stopped")).to_be_visible(timeout=10_000)
