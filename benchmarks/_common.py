@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -44,7 +43,7 @@ class Figure:
         return self.value <= self.aim if self.sense == "<" else self.value >= self.aim
 
 
-Measure = Callable[[argparse.Namespace], Iterator[Figure]]
+Measure = Callable[[argparse.Namespace], Iterator[Figure | Skip]]
 
 
 def median(what: str, runs: list[float], unit: str = "s", **more: object) -> Figure:
@@ -65,6 +64,15 @@ def shared(name: str) -> Path:
     if not (root / name).is_dir():
         raise Skip(f"the data set {name} is not there (EMBEDKIT_SHARED names the folder that holds data/{name})")
     return root / name
+
+
+def parts(*found: Iterator[Figure]) -> Iterator[Figure | Skip]:
+    """The figures of several parts; one that cannot be measured here leaves the reason in its place."""
+    for part in found:
+        try:
+            yield from part
+        except Skip as reason:
+            yield reason
 
 
 @contextmanager
@@ -110,17 +118,16 @@ def main(measure: Measure, doc: str, options: argparse.ArgumentParser) -> int:
     """Measure, printing each row as it comes; with --json one object at the end."""
     args = options.parse_args()
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    start, rows, skipped = time.perf_counter(), [], ""
+    start, rows, skipped = time.perf_counter(), [], []
     if not args.json:
         print(f"{doc.strip().splitlines()[0]}\nload of the machine at the start: {load:.2f}", flush=True)
-    try:
-        for figure in measure(args):
-            rows.append(figure)
-            if not args.json:
-                print(line(figure), flush=True)
-    except Skip as reason:
-        skipped = str(reason)
-        print(f"skipped: {reason}", file=sys.stderr if args.json else sys.stdout, flush=True)
+    for found in measure(args):
+        if isinstance(found, Skip):
+            skipped.append(str(found))
+        else:
+            rows.append(found)
+        if not args.json:
+            print(line(found) if isinstance(found, Figure) else f"skipped: {found}", flush=True)
     seconds = round(time.perf_counter() - start, 1)
     if args.json:
         figures = [asdict(figure) | {"met": figure.met} for figure in rows]

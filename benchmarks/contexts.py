@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import _common as common
-from benchmarks._common import Figure
+from benchmarks._common import Figure, Skip
 from embedkit.encoders.transformer import load_transformer
 
 Floats = NDArray[np.float32]
@@ -231,10 +231,9 @@ def score_coarse(choose: bool) -> Iterator[Figure]:
             yield Figure(f"CoarseWSD-20 test, {name}: {word}", value, "%", 99.0 if aimed else None, ">")
 
 
-def measure(args: argparse.Namespace) -> Iterator[Figure]:
+def measure(args: argparse.Namespace) -> Iterator[Figure | Skip]:
     """Both tasks; nothing is drawn at random, so one run is enough."""
-    yield from score_wic(args.choose)
-    yield from score_coarse(args.choose)
+    yield from common.parts(score_wic(args.choose), score_coarse(args.choose))
 
 
 def options() -> argparse.ArgumentParser:

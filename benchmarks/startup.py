@@ -2,13 +2,12 @@
 
 Each server is a real one, on a free port, in an EMBEDKIT_HOME of its own. Pictures are watched for in Chromium
 (CHROMIUM names its binary), from the navigation on, each on a server that was healthy only just before. Controls are
-moved over HTTP by Streamlit's agent API: its answer, the whole page as JSON, is part of the time.
+moved in this process by Streamlit's AppTest: the script of the page and its answer, without network and browser.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import socket
 import statistics
@@ -18,10 +17,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
 import psutil
+from streamlit.testing.v1 import AppTest
 
 from benchmarks import _common as common
 from benchmarks._common import ROOT, Figure, Skip, median, timed
@@ -76,59 +75,62 @@ def starts(runs: int) -> Iterator[Figure]:
 
 
 def pictures(runs: int) -> Iterator[Figure]:
-    """From the navigation until the first useful picture can be seen."""
+    """From the navigation until the first useful picture can be seen; then the memory of a server of many visits."""
     from playwright.sync_api import sync_playwright
 
     binary = os.environ.get("CHROMIUM", "/usr/bin/chromium")
     if not Path(binary).exists():
-        raise Skip(f"first pictures: there is no Chromium at {binary} (CHROMIUM names another binary)")
+        raise Skip(f"first pictures and memory: there is no Chromium at {binary} (CHROMIUM names another binary)")
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=binary, args=FLAGS)
+
+        def open_page(url: str, selector: str) -> float:
+            page = browser.new_context(viewport={"width": 1400, "height": 900}).new_page()
+            start = time.perf_counter()
+            page.goto(url, wait_until="commit")
+            page.wait_for_selector(selector, state="visible", timeout=60_000)
+            seconds = time.perf_counter() - start
+            page.context.close()
+            return seconds
+
         for path, (selector, budget) in PICTURES.items():
             fresh, again = [], []
             for _ in range(runs):
                 with server() as (address, _, _):
                     for found in (fresh, again):
-                        page = browser.new_context(viewport={"width": 1400, "height": 900}).new_page()
-                        start = time.perf_counter()
-                        page.goto(address + path, wait_until="commit")
-                        page.wait_for_selector(selector, state="visible", timeout=60_000)
-                        found.append(time.perf_counter() - start)
-                        page.context.close()
+                        found.append(open_page(address + path, selector))
             yield median(f"first picture of {path}, server just started", fresh, aim=budget)
             yield median(f"the same for the next visitor of {path}", again)
+        with server() as (address, _, process):
+            for path, (selector, _) in [*PICTURES.items()] * 3:
+                open_page(address + path, selector)
+            time.sleep(5)  # the worker warms up beside the pages
+            yield from memory(process)
         browser.close()
 
 
-class Visitor:
-    """Somebody who uses the app over HTTP."""
-
-    def __init__(self, address: str) -> None:
-        self.address, self.session = f"{address}/_stcore/agent/interact", {}
-
-    def __call__(self, **change: Any) -> str:
-        """Change something and return the page as JSON, once its script has ended."""
-        body = json.dumps({**self.session, **change}).encode()
-        with urlopen(Request(self.address, body, {"Content-Type": "application/json"}), timeout=120) as answer:
-            text = answer.read().decode()
-        found = json.loads(text)
-        if found["status"] != "ready":
-            raise RuntimeError(text[:1000])
-        self.session = {"session_id": found["session_id"]}
-        return text
+def visitor(page: str, **query: str) -> AppTest:
+    """Somebody who has opened a page by a link; what runs is the page's script, without a network."""
+    app = AppTest.from_file(ROOT / "app.py", default_timeout=120)
+    app.switch_page(f"pages/{page}.py")
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app.run()
 
 
-def moves(address: str) -> Iterator[Figure]:
+def move_layer(app: AppTest, layer: int) -> float:
+    """Milliseconds of one move of the layer on the page of words in context."""
+    return 1e3 * timed(lambda: app.slider(key="layer").set_value(layer).run())
+
+
+def moves(runs: int) -> Iterator[Figure]:
     """A control moved: the word on the map of topics, the layer of apple."""
-    for page, changes in (
-        ("words", [{"word": word} for word in WORDS]),
-        ("contexts", [{"layer": layer} for layer in (0, 3, 6, 1, 4, 2, 5, 0, 6, 3)]),
-    ):
-        visitor = Visitor(address)
-        visitor(page=page)
-        visitor(widget_state=changes[-1])
-        each = [1e3 * timed(lambda c=change: visitor(widget_state=c)) for change in changes]  # noqa: B023
-        yield median(f"/{page}: {next(iter(changes[0]))} changed, page known", each, "ms", aim=150.0)
+    app = visitor("words")
+    each = [1e3 * timed(lambda w=word: app.text_input(key="word").set_value(w).run()) for word in WORDS * runs]
+    yield median("/words: word changed", each, "ms", aim=150.0)
+    app = visitor("contexts")
+    layers = [0, 3, 6, 1, 4, 2, 5] * runs
+    yield median("/contexts: layer changed", [move_layer(app, layer) for layer in layers], "ms", aim=150.0)
 
 
 def memory(process: psutil.Process) -> Iterator[Figure]:
@@ -139,21 +141,20 @@ def memory(process: psutil.Process) -> Iterator[Figure]:
     yield Figure("the same with its worker processes", own + workers, "GB")
 
 
-def beside_a_job(address: str) -> Iterator[Figure]:
+def beside_a_job(runs: int) -> Iterator[Figure]:
     """The layer moved by one visitor while a UMAP of 22,501 words, asked for by another, is being made."""
-    asking, other = Visitor(address), Visitor(address)
-    other(page="contexts")
-    text, each, calm = "", [], [1e3 * timed(lambda: other(widget_state={"layer": i % 7})) for i in range(20)]  # noqa: B023
-    for seed in range(901, 904):
-        text = asking(page="words", query_params={"set": ["All"], "seed": [str(seed)]})
-        while '"stop_' in text:
-            each += [1e3 * timed(lambda: other(widget_state={"layer": i % 7})) for i in range(10)]  # noqa: B023
-            text = asking()
-    if len(each) < 20:
+    other = visitor("contexts")
+    calm, busy = [move_layer(other, i % 7) for i in range(20 * runs)], []
+    for seed in range(901, 901 + runs):
+        asking = visitor("words", set="All", seed=str(seed))
+        while any(str(button.key).startswith("stop_") for button in asking.button):
+            busy += [move_layer(other, i % 7) for i in range(7)]
+            asking.run()
+    if len(busy) < 20:
         raise Skip("pages beside a job: the jobs ended too soon to measure")
-    for said, found, budget in (("while a UMAP runs", each, 500.0), ("with nothing running", calm, None)):
+    for said, found, budget in (("while a UMAP runs", busy, 500.0), ("with nothing running", calm, None)):
         p95 = statistics.quantiles(found, n=20)[-1]
-        yield Figure(f"layer moved {said}, p95", p95, "ms", budget, runs=tuple(found))
+        yield Figure(f"/contexts: layer changed {said}, p95", p95, "ms", budget, runs=tuple(found))
 
 
 def library(runs: int) -> Iterator[Figure]:
@@ -169,19 +170,13 @@ def library(runs: int) -> Iterator[Figure]:
     yield median("exact neighbors, 22,501 x 256", each, "ms", aim=10.0)
 
 
-def measure(args: argparse.Namespace) -> Iterator[Figure]:
+def measure(args: argparse.Namespace) -> Iterator[Figure | Skip]:
     """All figures of this benchmark."""
-    yield from library(args.runs)
     with common.own_home():
-        yield from starts(args.runs)
-        with server("--server.enableAgentApi", "true") as (address, _, process):
-            for page in ("home", "words", "contexts"):
-                Visitor(address)(**({} if page == "home" else {"page": page}))
-            time.sleep(5)  # the worker warms up beside the pages
-            yield from memory(process)
-            yield from moves(address)
-            yield from beside_a_job(address)
-        yield from pictures(args.runs)
+        yield from common.parts(*(part(args.runs) for part in (library, starts, pictures, moves, beside_a_job)))
+        from embedkit.jobs import default_pool
+
+        default_pool().close()
 
 
 def options() -> argparse.ArgumentParser:

@@ -16,6 +16,7 @@ pytest.importorskip("streamlit")
 
 from pages_help import (
     PAGES,
+    ROOT,
     by_hand,
     contexts,
     controls,
@@ -105,7 +106,7 @@ def test_home_lists_what_is_here_offline() -> None:
     assert {"MiniLM words", "Ambiguous words", "Google analogies", "MiniLM"} <= set(table["what"])
     assert (table["licence"] != "").all()
     assert table["year"].str.fullmatch(r"\d{4}").all()
-    size = os.path.getsize(Path(__file__).parents[1] / "assets/words/minilm.safetensors") / 1e6
+    size = (ROOT / "assets/words/minilm.safetensors").stat().st_size / 1e6
     assert float(table.set_index("what").loc["MiniLM words", "MB"]) == pytest.approx(size, abs=0.06)
 
 
@@ -148,19 +149,46 @@ def test_every_figure_and_table_has_alt_text(path: str, query: dict[str, str]) -
 LINKS: dict[str, tuple[str, dict[str, Any]]] = {
     "map of topics by PCA": (
         "pages/words.py",
-        {"topics": ["colors", "sports"], "word": "red", "method": "PCA", "dims": 3, "seed": 7, "k": 25, "hide": True, "present": True, "guess": "fruit"},
+        {
+            "topics": ["colors", "sports"],
+            "word": "red",
+            "method": "PCA",
+            "dims": 3,
+            "seed": 7,
+            "k": 25,
+            "hide": True,
+            "present": True,
+            "guess": "fruit",
+        },
     ),
     "map around a word": ("pages/words.py", {"set": "Around a word", "many": 150, "word": "river", "method": "PCA"}),
-    "own list by UMAP": ("pages/words.py", {"set": "Own list", "list": LIST, "n_neighbors": 7, "min_dist": 0.75, "seed": 3}),
-    "own list by t-SNE": ("pages/words.py", {"set": "Own list", "list": LIST, "method": "t-SNE", "perplexity": 4, "seed": 9_999}),
+    "own list by UMAP": (
+        "pages/words.py",
+        {"set": "Own list", "list": LIST, "n_neighbors": 7, "min_dist": 0.75, "seed": 3},
+    ),
+    "own list by t-SNE": (
+        "pages/words.py",
+        {"set": "Own list", "list": LIST, "method": "t-SNE", "perplexity": 4, "seed": 9_999},
+    ),
     "frequent words": ("pages/words.py", {"set": "Frequent", "word": "king"}),
     "analogy": (
         "pages/words.py",
-        {"view": "Analogy", "a": "paris", "b": "france", "c": "tokyo", "ahide": True, "cat": "capital-common-countries", "aguess": "woman"},
+        {
+            "view": "Analogy",
+            "a": "paris",
+            "b": "france",
+            "c": "tokyo",
+            "ahide": True,
+            "cat": "capital-common-countries",
+            "aguess": "woman",
+        },
     ),
     "axes": ("pages/words.py", {"view": "Axes", "x": "poor-rich", "y": "small-large", "axlist": "cat, whale, ant"}),
     "odd one out": ("pages/words.py", {"view": "Odd one out", "odd": "red green blue heavy", "oddguess": "heavy"}),
-    "strips": ("pages/words.py", {"view": "Strips", "strip": "river bank money", "frozen": "bank", "minus": "money", "cells": 128, "column": 3}),
+    "strips": (
+        "pages/words.py",
+        {"view": "Strips", "strip": "river bank money", "frozen": "bank", "minus": "money", "cells": 128, "column": 3},
+    ),
     "labelled sentences": (
         "pages/contexts.py",
         {"of": "bank", "layer": 2, "mine": "money | A bank lends.", "cguess": "Identical", "present": True},
@@ -171,7 +199,7 @@ LINKS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "a fetched model": ("pages/contexts.py", {"model": "BERT base", "of": "mole"}),
     "a folder": ("pages/contexts.py", {"folder": "/nowhere/at/all"}),
-}  # fmt: skip
+}
 
 
 @cache
@@ -240,8 +268,13 @@ def usual_values(path: str, query: tuple[tuple[str, str], ...]) -> dict[str, Any
 @pytest.mark.parametrize("nonsense", ["banana‽", "-1", "nan", "1e999", "9" * 20])
 @pytest.mark.parametrize(
     ("path", "query"),
-    [*(("pages/words.py", {"view": view}) for view in VIEWS), ("pages/words.py", PCA), ("pages/words.py", {"set": "Around a word", **CALM}), ("pages/contexts.py", {})],
-)  # fmt: skip
+    [
+        *(("pages/words.py", {"view": view}) for view in VIEWS),
+        ("pages/words.py", PCA),
+        ("pages/words.py", {"set": "Around a word", **CALM}),
+        ("pages/contexts.py", {}),
+    ],
+)
 def test_bad_value_in_a_link_falls_back(path: str, query: dict[str, str], nonsense: str) -> None:
     usual = usual_values(path, tuple(query.items()))
     bad = {key: nonsense for key in usual if key not in FREE and key not in query}
