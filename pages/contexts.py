@@ -1,5 +1,7 @@
 """Words in context: the apple you eat against the Apple that makes laptops, layer by layer."""
 
+import streamlit as st
+
 from ui import contexts_see
 from ui import contexts_views as views
 from ui.frame import page
@@ -12,6 +14,9 @@ with page(
     occurrences, model, folder = views.choose()
     layers = views.read(occurrences, model, folder)
     if layers is not None:
-        layer, _, _ = views.picture(layers)
-        contexts_see.see(layers, layer, model, folder)
+        figure = st.container()
+        pick, other = contexts_see.picks(layers)
+        with figure:
+            layer = views.picture(layers, pick, other)
+        contexts_see.see(layers, layer, pick, other, model, folder)
         contexts_see.explain(layers, layer)

@@ -32,18 +32,24 @@ def second_pick(layers: Layers) -> int:
     )
 
 
-def see(layers: Layers, layer: int, model: str, folder: str) -> None:
-    """The picked occurrence, two compared, where it fails, what it costs."""
+def picks(layers: Layers) -> tuple[int, int]:
+    """The two sentences that are looked at, as rows; their boxes come before the figure that marks them is drawn."""
     labels = {i + 1: f"{i + 1}. {o.sentence[:90]}" for i, o in enumerate(layers.occurrences)}
     left, right = st.columns(2, gap="medium")
     with left:
         first = _pick("A: this occurrence", "pick", 1, labels)
     with right:
         second = _pick("B: compared with", "other", second_pick(layers), labels)
+    return first - 1, second - 1
+
+
+def see(layers: Layers, layer: int, pick: int, other: int, model: str, folder: str) -> None:
+    """The picked occurrence, two compared, where it fails, what it costs."""
+    left, right = st.columns(2, gap="medium")
     with left:
-        _one(layers, layer, first - 1, model, folder)
+        _one(layers, layer, pick, model, folder)
     with right:
-        _two(layers, layer, first - 1, second - 1)
+        _two(layers, layer, pick, other)
     _fails(layers, layer)
     _cost(layers, model, folder)
 

@@ -20,7 +20,6 @@ from embedkit.encoders.models import cards
 from embedkit.errors import InputError, NotInstalled
 from embedkit.figures import layer_lines, layer_map
 from ui import cache, work
-from ui.contexts_see import second_pick
 from ui.controls import BIND, choice, text
 from ui.frame import ask, chart
 
@@ -87,7 +86,7 @@ def _own(word: str) -> tuple[Occurrence, ...]:
     )
     found: tuple[Occurrence, ...] = ()
     for line in (typed or "").splitlines():
-        sense, bar, sentence = line.rpartition("|")
+        sense, bar, sentence = line.partition("|") if "|" in line else ("", "", line)
         try:
             found += find_occurrences(word, [sentence.strip()], [sense.strip()[:30] or UNLABELLED] if bar else None)
         except InputError as error:
@@ -151,8 +150,8 @@ def _clicked() -> None:
             return
 
 
-def picture(layers: Layers) -> tuple[int, int, int]:
-    """The slider over layers, the shared map and the lines beside it; returns layer and both picks (rows)."""
+def picture(layers: Layers, pick: int, other: int) -> int:
+    """The slider over layers, the shared map with both picks (rows), and the lines beside it; returns the layer."""
     shared = cache.shared(layers)
     figures = _figures(layers)
     parting = parting_layer(figures) if figures else layers.depth
@@ -168,7 +167,6 @@ def picture(layers: Layers) -> tuple[int, int, int]:
         )
     )
     n = len(layers.occurrences)
-    pick, other = (_row(key, start, n) for key, start in (("pick", 1), ("other", second_pick(layers))))
     left, right = st.columns([3, 2], gap="medium")
     with left:
         chart(
@@ -210,11 +208,7 @@ def picture(layers: Layers) -> tuple[int, int, int]:
                 "Label at least two senses with two sentences each to see how they part: fruit | An apple fell.",
                 icon=":material/info:",
             )
-    return layer, pick, other
-
-
-def _row(key: str, start: int, n: int) -> int:
-    return min(max(int(st.session_state.get(key, start)), 1), n) - 1
+    return layer
 
 
 def _figures(layers: Layers):

@@ -58,13 +58,20 @@ def map_settings(prefix: str, default: str = "umap") -> Settings:
                 ),
             )
         )
-    seed = st.number_input(
+    seed = whole_number(
         "Seed",
         0,
         9_999,
         0,
         key=f"{prefix}seed",
-        bind=BIND,
         help="The same seed gives the same map; another one shows what is chance.",
     )
-    return Settings(method, dims, int(seed), "cosine", tuple(params))
+    return Settings(method, dims, seed, "cosine", tuple(params))
+
+
+def whole_number(label: str, low: int, high: int, start: int, *, key: str, help: str) -> int:
+    """A whole number; kept as a float inside, for a link that says 1e999 would stop Streamlit's own whole numbers."""
+    value = st.number_input(
+        label, float(low), float(high), float(start), step=1.0, format="%.0f", key=key, bind=BIND, help=help
+    )
+    return int(value)

@@ -58,7 +58,7 @@ def view(whole: Space) -> None:
         [
             ("Around *bank*: two meanings in one static point", {"set": "Around a word", "word": "bank"}),
             ("The same topics by PCA: straight, and crowded", {"method": "PCA"}),
-            ("Another seed: what stays is the data, what changes is chance", {"seed": 1}),
+            ("Another seed: what stays is the data, what changes is chance", {"seed": 1.0}),
         ],
     )
     if answer is not None:
@@ -176,6 +176,9 @@ def _figure(made: MadeMap, groups: tuple[str, ...] | None, answer: Picked | None
 
 def _trust_line(made: MadeMap) -> None:
     q = made.quality
+    if q.k == 0:
+        st.caption("With so few words there are no neighborhoods to keep or lose, so there is nothing to measure.")
+        return
     sample = "" if q.sampled == len(q.point_recall) else f" (ranks of a sample of {q.sampled:,} words)"
     st.caption(
         f"How far to believe this map, {q.k} neighbors of each word{sample}: trustworthiness {q.trustworthiness:.3f}, "

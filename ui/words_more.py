@@ -14,7 +14,7 @@ from embedkit.sources.gensim_data import google_analogies
 from embedkit.space import Space
 from embedkit.words import parse_words
 from ui import cache
-from ui.controls import BIND, text
+from ui.controls import BIND, text, whole_number
 from ui.frame import arithmetic, ask, chart, tries, why
 
 LISTED = "apple, banana, bread, queen, king, prince, princess, nurse, doctor, soldier, teacher, dancer, mother, father"
@@ -283,8 +283,8 @@ def strip_view(whole: Space) -> None:
         "Difference row: frozen minus", names[1:] or names, key="minus", bind=BIND, help="The last row shows it."
     )
     with left:
-        column = st.number_input(
-            "Frozen column", 0, whole.d - 1, 0, key="column", bind=BIND, help="This number stands apart at the left."
+        column = whole_number(
+            "Frozen column", 0, whole.d - 1, 0, key="column", help="This number stands apart at the left."
         )
     with right:
         count = st.slider(
@@ -300,11 +300,11 @@ def strip_view(whole: Space) -> None:
     vectors = whole.vectors[[whole.row(name) for name in names]]
     pair = (0, names.index(other)) if other in names[1:] else None
     chart(
-        strips(vectors, names, difference=pair, first=count, frozen=int(column)),
+        strips(vectors, names, difference=pair, first=count, frozen=column),
         key="strips",
         alt=f"Number {column} and the first {count} numbers of {', '.join(names)} as colored strips",
     )
-    low, high = extremes(whole, int(column))
+    low, high = extremes(whole, column)
     st.caption(f"Number {column} is largest for {', '.join(high)}, and smallest for {', '.join(low)}, of all words.")
     if words.sentence() or len(words.known) > 12:
         st.caption(f"{words.sentence()} {'Only the first 12 are drawn.' if len(words.known) > 12 else ''}")

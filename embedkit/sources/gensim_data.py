@@ -55,12 +55,12 @@ def _sentences(text: str) -> Iterator[str]:
     for paragraph in text.split("\n"):
         for sentence in _SENTENCE_END.split(paragraph.strip()):
             plain = " ".join(sentence.replace("'''", "").replace("''", "").split())
-            if 3 <= len(plain.split()) <= 120:
+            if plain:
                 yield plain
 
 
 def split_sentences(text: str) -> tuple[str, ...]:
-    """Sentences of a plain text: split after . ! ? before a capital, and at line ends; 3 to 120 words each."""
+    """Sentences of a plain text: split after . ! ? before a capital, and at line ends."""
     return tuple(_sentences(text))
 
 
@@ -79,6 +79,7 @@ def wikipedia_sentences() -> tuple[tuple[str, str], ...]:
         for title, text in pages
         if not text.lstrip().startswith("#REDIRECT")
         for sentence in _sentences(_WIKI_NOISE.sub("", text))
+        if 3 <= len(sentence.split()) <= 120  # shorter ones are captions, longer ones tables
     )
 
 
