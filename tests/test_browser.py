@@ -371,7 +371,7 @@ def test_a_change_to_try_is_in_the_link(visit: Callable[..., Visit]) -> None:
 
 def test_stop_ends_a_run_and_it_can_run_again(visit: Callable[..., Visit]) -> None:
     one = visit()
-    one.open("/words?set=Frequent&seed=77", until="h1")  # 2,000 words by UMAP: some seconds
+    one.open("/words?set=All&method=t-SNE&seed=77", until="h1")  # 22,501 words by t-SNE: a minute or more
     main = one.page.get_by_test_id("stMain")
     main.get_by_role("button", name="Stop").click()
     expect(main.get_by_text("was stopped")).to_be_visible(timeout=10_000)
