@@ -244,6 +244,7 @@ class KnnGraph:
 
 
 _graphs: WeakKeyDictionary[Space, dict[Metric, KnnGraph]] = WeakKeyDictionary()
+_making: WeakKeyDictionary[Space, threading.Lock] = WeakKeyDictionary()
 _graphs_lock = threading.Lock()
 
 
@@ -256,13 +257,14 @@ def knn_graph(space: Space, k: int = 15, metric: Metric = "cosine") -> KnnGraph:
         raise InputError(f"There is no metric '{metric}'; use one of {', '.join(METRICS)}.")
     k = max(min(k, space.n - 1), 0)
     with _graphs_lock:
-        known = _graphs.setdefault(space, {}).get(metric)
-    if known is None or known.k < k:
-        # NN-descent needs a distance, which the dot product is not: that graph stays exact at any size.
-        exact = space.n <= EXACT_LIMIT or metric == "dot"
-        known = _exact_graph(space, k, metric) if exact else _approximate_graph(space, k, metric)
-        with _graphs_lock:
-            _graphs[space][metric] = known
+        graphs, making = _graphs.setdefault(space, {}), _making.setdefault(space, threading.Lock())
+    with making:  # people who ask at once wait for one graph
+        known = graphs.get(metric)
+        if known is None or known.k < k:
+            # NN-descent needs a distance, which the dot product is not: that graph stays exact at any size.
+            exact = space.n <= EXACT_LIMIT or metric == "dot"
+            known = _exact_graph(space, k, metric) if exact else _approximate_graph(space, k, metric)
+            graphs[metric] = known
     return known.first(k)
 
 

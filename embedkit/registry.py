@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -61,8 +62,12 @@ def methods() -> dict[str, Method]:
 
 
 def load(key: str, **params: Any) -> Space:
-    """Run the method with this key and return its Space; raises InputError for an unknown key."""
+    """Run the method with this key and return its Space; raises InputError for an unknown key or parameter."""
     known = methods()
     if key not in known:
         raise InputError(f"There is no method '{key}'. Known: {', '.join(known)}.")
-    return known[key].function(**params)
+    function = known[key].function
+    taken = inspect.signature(function).parameters
+    if unknown := [name for name in params if name not in taken]:
+        raise InputError(f"{key} has no parameter '{unknown[0]}'; its parameters: {', '.join(taken)}.")
+    return function(**params)

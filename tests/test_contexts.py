@@ -300,3 +300,8 @@ def test_the_parting_layer_by_hand() -> None:
     assert parting_layer(figures) == 1  # .29 comes within .02 of .3
     assert parting_layer((figure(0, 0.1), figure(1, 0.27), figure(2, 0.3))) == 2
     assert parting_layer((figure(0, -0.5),)) == 0
+
+
+def test_a_word_without_a_piece_is_not_called_cut_off() -> None:
+    with pytest.raises(InputError, match="has no piece for"):
+        read_layers([Occurrence("\u200b", "a \u200b b", 2, 3)])

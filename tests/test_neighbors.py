@@ -316,3 +316,18 @@ def test_the_graph_never_holds_all_distances(monkeypatch: pytest.MonkeyPatch) ->
     finally:
         tracemalloc.stop()
     assert peak < n * n * 4 / 20  # 1.6 GB would be all of them
+
+
+def test_many_who_ask_at_once_share_one_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    space, runs = made(np.random.default_rng(0).normal(size=(300, 4))), []
+    real = neighbors._exact_graph
+
+    def counted(*args: object) -> object:
+        runs.append(1)
+        return real(*args)
+
+    monkeypatch.setattr(neighbors, "_exact_graph", counted)
+    with ThreadPoolExecutor(8) as pool:
+        graphs = list(pool.map(lambda _: knn_graph(space, 5), range(8)))
+    assert len(runs) == 1
+    assert all(graph.indices is graphs[0].indices for graph in graphs)

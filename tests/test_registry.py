@@ -144,3 +144,8 @@ def test_two_methods_cannot_share_a_key(own_table: None, toy: Space) -> None:
     method("words/aaa", **ABOUT)(first)  # type: ignore[arg-type]  # a page that is run again imports its room again
     with pytest.raises(ValueError, match="share the key 'words/aaa'"):
         method("words/aaa", **ABOUT)(second)  # type: ignore[arg-type]
+
+
+def test_an_unknown_parameter_is_named_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match=r"has no parameter 'layers'; its parameters: word, layer, seed"):
+        embedkit.load("contexts/minilm", layers=3)

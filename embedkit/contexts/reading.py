@@ -113,11 +113,14 @@ def read_layers(occurrences: Sequence[Occurrence], model: Transformer | None = N
     skipped: list[str] = []
     for o in occurrences:
         reading = readings[o.sentence]
-        if not reading.pieces_of(o.start, o.end):
+        if o.end > reading.read_to:
             skipped.append(
                 f"\"{o.sentence[:60]}...\" was left out: '{o.word}' stands at character {o.start:,}, "
                 f"but {model.files.title} reads {model.limit} pieces, here {reading.read_to:,} characters."
             )
+            continue
+        if not reading.pieces_of(o.start, o.end):
+            skipped.append(f"\"{o.sentence[:60]}\" was left out: {model.files.title} has no piece for '{o.word}'.")
             continue
         kept.append(o)
         vectors.append(reading.vectors_of(o.start, o.end))
