@@ -32,8 +32,9 @@ def view(whole: Space) -> None:
     left, right = st.columns([1, 3], gap="medium")
     with left:
         word = text("Find a word", "apple", key="word", help="Type any English word; its neighbors follow everywhere.")
+        kind = choice("Which words", SETS, key="set", help="Frequent: the 2,000 most frequent. All: 22,501.")
         with st.form("map", border=False):
-            chosen, groups = _choose(whole, word)
+            chosen, groups = _choose(whole, word, kind)
             with st.expander("Projection", icon=":material/tune:"):
                 settings = map_settings("")
             st.form_submit_button("Draw the map", icon=":material/draw:", type="primary", width="stretch")
@@ -65,9 +66,8 @@ def view(whole: Space) -> None:
         _take_away(whole, made, answer, settings)
 
 
-def _choose(whole: Space, word: str) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
+def _choose(whole: Space, word: str, kind: str) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
     """The words of the map and the group of each, from the controls; a bad list keeps the page and says why."""
-    kind = choice("Which words", SETS, key="set", help="Frequent: the 2,000 most frequent. All: 22,501.")
     lists = topics()
     if kind == "topics":
         names = st.multiselect(
