@@ -50,8 +50,8 @@ _ASSETS = (
     ("sentences", "Ambiguous words", "text", "Words in context", "CC0-1.0", 2026, "contexts/sentences.tsv"),
 )
 _GENSIM = (
-    ("wikipedia", "Sample of English Wikipedia", "text", "Training word vectors", "CC-BY-SA", 2016, WIKIPEDIA),
-    ("lee", "Lee corpus: 300 news texts", "text", "Training word vectors", "not stated", 2005, "lee_background.cor"),
+    ("wikipedia", "Sample of English Wikipedia", "text", "Sentences with a word", "CC-BY-SA", 2016, WIKIPEDIA),
+    ("lee", "Lee corpus: 300 news texts", "text", "Texts from Python", "not stated", 2005, "lee_background.cor"),
     ("google-analogies", "Google analogies", "test", "Testing analogies", "Apache-2.0", 2013, "questions-words.txt"),
     ("wordsim353", "WordSim-353", "test", "Testing relatedness of words", "not stated", 2002, "wordsim353.tsv"),
     ("simlex999", "SimLex-999", "test", "Testing similarity of words", "not stated", 2015, "simlex999.txt"),

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from embedkit.maps import MadeMap
+    from embedkit.maps import MadeMap, Settings
 
-__all__ = ["coordinates_table", "neighbor_script", "safe_csv", "worksheet"]
+__all__ = ["coordinates_table", "layers_script", "map_script", "safe_csv", "worksheet"]
 
 
 def safe_csv(table: pd.DataFrame) -> bytes:
@@ -32,16 +32,35 @@ def coordinates_table(made: MadeMap) -> pd.DataFrame:
     return pd.DataFrame(columns | {"neighbors_kept": made.quality.point_recall})
 
 
-def neighbor_script(key: str, word: str, method: str, dims: int, seed: int) -> str:
-    """Python that looks a word up and projects its neighborhood."""
+def map_script(key: str, word: str, items: Sequence[str], settings: Settings) -> str:
+    """Python that lists the neighbors of a word and makes the same map of the same items."""
+    params = "".join(f", {name}={value:g}" for name, value in settings.params)
+    listed = ", ".join(map(repr, items))
+    chosen = f"space.take([{listed}])" if len(items) <= 2_500 else "space"
     return (
         "import embedkit\n\n"
         f"space = embedkit.load({key!r})\n"
         f"for neighbor in embedkit.search(space, {word!r}, k=10):\n"
         "    print(neighbor.rank, neighbor.item, round(neighbor.score, 4))\n\n"
-        f"around = space.take([n.item for n in embedkit.search(space, {word!r}, k=100)])\n"
-        f"projection = embedkit.project(around, method={method!r}, dims={dims}, seed={seed})\n"
-        "print(embedkit.measure(around, projection).recall)\n"
+        f"shown = {chosen}\n"
+        f"projection = embedkit.project(\n"
+        f"    shown, method={settings.method!r}, dims={settings.dims}, seed={settings.seed}{params}\n)\n"
+        "print(projection.coords[:3], embedkit.measure(shown, projection).recall)\n"
+    )
+
+
+def layers_script(pairs: Sequence[tuple[str, str]], word: str, layer: int, model: str, folder: str) -> str:
+    """Python that reads the same sentences (sense, sentence) with the same model."""
+    listed = "".join(f"    ({sense!r}, {sentence!r}),\n" for sense, sentence in dict.fromkeys(pairs))
+    return (
+        "import embedkit\nfrom embedkit.contexts import figures_by_layer, find_occurrences, read_layers\n"
+        "from embedkit.encoders.transformer import load_transformer\n\n"
+        f"pairs = [\n{listed}]\n"
+        f"found = find_occurrences({word!r}, [sentence for _, sentence in pairs], [sense for sense, _ in pairs])\n"
+        f"layers = read_layers(found, load_transformer({model!r}, {folder or None!r}))\n"
+        f"space = layers.space({layer})\n"
+        "print(embedkit.search(space, space.items[0], k=5))\n"
+        f"print(figures_by_layer(layers)[{layer}])\n"
     )
 
 

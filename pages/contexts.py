@@ -19,4 +19,4 @@ with page(
         with figure:
             layer = views.picture(layers, pick, other)
         contexts_see.see(layers, layer, pick, other, model, folder)
-        contexts_see.explain(layers, layer)
+        contexts_see.explain(layers, layer, model, folder)

@@ -203,7 +203,7 @@ def test_the_method_and_the_senses_of_minilm() -> None:
     assert [f.layer for f in figures] == list(range(7))
     assert figures[0].gap < figures[6].gap
     assert figures[6].accuracy > 0.9
-    assert 1 <= parting_layer(figures) <= 6
+    assert parting_layer(figures) in range(1, 7)
 
 
 # Figures by hand
@@ -291,15 +291,17 @@ def test_an_occurrence_alone_in_its_sense_is_not_judged() -> None:
     assert [m.row for m in misplaced(made([[1, 0], [1, 0], [1, 0]], "aab"), 0)] == [0, 1]
 
 
-def figure(layer: int, silhouette: float) -> LayerFigures:
-    return LayerFigures(layer, 0, 0, silhouette, 0)
+def figure(layer: int, silhouette: float, accuracy: float = 0.9) -> LayerFigures:
+    return LayerFigures(layer, 0, 0, silhouette, accuracy)
 
 
 def test_the_parting_layer_by_hand() -> None:
     figures = tuple(figure(i, value) for i, value in enumerate([0.1, 0.29, 0.285, 0.3, 0.2]))
     assert parting_layer(figures) == 1  # .29 comes within .02 of .3
     assert parting_layer((figure(0, 0.1), figure(1, 0.27), figure(2, 0.3))) == 2
-    assert parting_layer((figure(0, -0.5),)) == 0
+    assert parting_layer((figure(0, -0.5),)) is None
+    assert parting_layer((figure(0, 0.09), figure(1, 0.08))) is None
+    assert parting_layer((figure(0, 0.0), figure(1, 0.15, accuracy=0.5))) is None  # right half the time is chance
 
 
 def test_a_word_without_a_piece_is_not_called_cut_off() -> None:

@@ -19,7 +19,7 @@ from embedkit.contexts import (
 )
 from embedkit.encoders.models import MINILM
 from embedkit.errors import EmbedkitError
-from embedkit.export import safe_csv, worksheet
+from embedkit.export import layers_script, safe_csv, worksheet
 from ui import cache
 from ui.controls import BIND
 from ui.frame import arithmetic, presenting, tries, why
@@ -72,7 +72,7 @@ def _one(layers: Layers, layer: int, row: int, model: str, folder: str) -> None:
         said = ", ".join(f"{sense} {mean:.3f}" for sense, mean in ranked)
         st.markdown(f"No sense was given. By mean cosine with the labelled sentences at layer {layer}: **{said}**.")
     st.caption(
-        f"Sense: {o.sense}. Pieces of the word: {' · '.join(pieces)}. The sentence has {len(reading.pieces)} pieces."
+        f"Sense: {o.sense}. Pieces of the word: {' · '.join(pieces)}. The sentence has {len(reading.pieces) - 2} pieces, and [CLS] and [SEP] around them."
     )
     if model == MINILM.key and not folder:
         st.markdown("**What does this one mean?** The nearest static words, from its last layer:")
@@ -169,13 +169,18 @@ def _cost(layers: Layers, model: str, folder: str) -> None:
     st.markdown("A static vector is looked up; a contextual one is computed by reading the whole sentence.")
     if st.button("Measure on this machine", key="measure", icon=":material/timer:", help="About a second"):
         try:
-            st.session_state["cost"] = costs(
-                cache.space("words/minilm"), cache.transformer(model, folder), [o.sentence for o in layers.occurrences]
+            st.session_state["cost"] = (
+                (model, folder),
+                costs(
+                    cache.space("words/minilm"),
+                    cache.transformer(model, folder),
+                    [o.sentence for o in layers.occurrences],
+                ),
             )
         except EmbedkitError as error:
             st.error(str(error), icon=":material/error:")
-    cost = st.session_state.get("cost")
-    if cost is not None:
+    measured, cost = st.session_state.get("cost", (None, None))
+    if cost is not None and measured == (model, folder):
         with st.container(horizontal=True):
             st.metric(
                 "Static",
@@ -203,14 +208,14 @@ def _cost(layers: Layers, model: str, folder: str) -> None:
             )
 
 
-def explain(layers: Layers, layer: int) -> None:
+def explain(layers: Layers, layer: int, model: str, folder: str) -> None:
     """Why, what to try, what to take away."""
     why(
         "At the input every *"
         + layers.word
         + "* is the same row of a table, the star, plus its place in the sentence. Each layer lets a word "
-        "look at all others (attention), so its vector takes on what stands around it. In the middle layers the senses have parted; "
-        "the last layer of this model is trained to sum up the whole sentence, and gives some of that up again. "
+        "look at all others (attention), so its vector takes on what stands around it. Which layer parts the senses best differs from "
+        "word to word: it is marked beside the map. The last layer of MiniLM is trained to sum up the sentence, not to tell senses apart. "
         "The static vector cannot part: it has to serve all senses at once."
     )
     tries(
@@ -255,13 +260,8 @@ def explain(layers: Layers, layer: int) -> None:
     st.caption("The address of this page holds the whole state: copy it to give somebody exactly this view.")
     with st.expander("The same in Python", icon=":material/code:", key="ccode", on_change="rerun") as box:
         if box.open:
-            st.code(
-                "import embedkit\nfrom embedkit.contexts import read_layers, sentences_of, figures_by_layer\n\n"
-                f"layers = read_layers(sentences_of({layers.word!r}))\n"
-                f"print(figures_by_layer(layers)[{layer}])\nspace = layers.space({layer})\n"
-                "print(embedkit.search(space, space.items[0], k=5))\n",
-                language="python",
-            )
+            pairs = [(o.sense, o.sentence) for o in layers.occurrences]
+            st.code(layers_script(pairs, layers.word, layer, model, folder), language="python")
 
 
 def _parquet(space) -> bytes:

@@ -85,12 +85,12 @@ def _own(word: str) -> tuple[Occurrence, ...]:
         help="A sense can stand before a bar: fruit | An apple fell.",
     )
     found: tuple[Occurrence, ...] = ()
-    for line in (typed or "").splitlines():
+    for number, line in enumerate((typed or "").splitlines(), start=1):
         sense, bar, sentence = line.partition("|") if "|" in line else ("", "", line)
         try:
             found += find_occurrences(word, [sentence.strip()], [sense.strip()[:30] or UNLABELLED] if bar else None)
         except InputError as error:
-            st.error(str(error), icon=":material/error:")
+            st.error(str(error).replace("sentence 1", f"your line {number}"), icon=":material/error:")
     return found
 
 
@@ -154,13 +154,13 @@ def picture(layers: Layers, pick: int, other: int) -> int:
     """The slider over layers, the shared map with both picks (rows), and the lines beside it; returns the layer."""
     shared = cache.shared(layers)
     figures = _figures(layers)
-    parting = parting_layer(figures) if figures else layers.depth
+    parting = parting_layer(figures) if figures else None
     layer = int(
         st.slider(
             "Layer",
             0,
             layers.depth,
-            min(parting, layers.depth),
+            layers.depth,
             key="layer",
             bind=BIND,
             help=f"0 is the input, {layers.depth} the last layer. The map does not change, the dots move.",
@@ -198,10 +198,12 @@ def picture(layers: Layers, pick: int, other: int) -> int:
                 alt="Cosine within and between senses, silhouette and accuracy by layer",
             )
             at = figures[layer]
+            said = "By these figures the senses do not part at any layer."
+            if parting is not None:
+                said = f"The senses part best from about layer {parting} (first within 0.02 of the best silhouette)."
             st.caption(
                 f"Layer {layer}: cosine within a sense {at.within:.3f}, between senses {at.between:.3f}, silhouette {at.silhouette:.3f}, "
-                f"nearest sentence has the same sense {at.accuracy:.0%}. The senses have parted from layer {parting} on "
-                "(first within 0.02 of the best silhouette)."
+                f"nearest sentence has the same sense {at.accuracy:.0%}. " + said
             )
         else:
             st.info(

@@ -51,6 +51,9 @@ def chart(figure: go.Figure, **options: Any) -> None:
     """Draw a plotly figure; larger in print when presenting."""
     if presenting():
         figure.update_layout(font={"size": 17}, height=1.25 * (figure.layout.height or 450))
+        figure.update_traces(
+            textfont={"size": 17}, selector=lambda trace: "text" in (getattr(trace, "mode", None) or "")
+        )
     st.plotly_chart(figure, config={"displaylogo": False, "scrollZoom": options.pop("zoom", False)}, **options)
 
 

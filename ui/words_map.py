@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from embedkit.errors import EmbedkitError, UnknownItem
-from embedkit.export import coordinates_table, neighbor_script, safe_csv, worksheet
+from embedkit.export import coordinates_table, map_script, safe_csv, worksheet
 from embedkit.figures import MapMarks, point_map, strips, trust_bars
 from embedkit.jobs import Job
 from embedkit.maps import MadeMap, Settings, map_key, request_map, result_of
@@ -32,9 +33,10 @@ def view(whole: Space) -> None:
     left, right = st.columns([1, 3], gap="medium")
     with left:
         word = text("Find a word", "apple", key="word", help="Type any English word; its neighbors follow everywhere.")
-        kind = choice("Which words", SETS, key="set", help="Frequent: the 2,000 most frequent. All: 22,501.")
+        k = st.slider("How many neighbors", 5, 50, 10, 5, key="k", bind=BIND, help="5 to 50, from all words, exact.")
+        kind = choice("Which words", SETS, key="set", help=f"Frequent: the 2,000 most frequent. All: {whole.n:,}.")
         with st.form("map", border=False):
-            chosen, groups = _choose(whole, word, kind)
+            chosen, groups = _choose(whole, kind)
             with st.expander("Projection", icon=":material/tune:"):
                 settings = map_settings("")
             st.form_submit_button("Draw the map", icon=":material/draw:", type="primary", width="stretch")
@@ -42,31 +44,35 @@ def view(whole: Space) -> None:
         figure_place = st.container()
     shown = cache.subspace(whole.key, chosen) if len(chosen) < whole.n else whole
     made = _made(shown, settings, figure_place)
-    answer = _answer(whole, made, word)
+    answer = _answer(whole, made, word, k)
+    drawn: go.Figure | None = None
     if made is not None:
         with figure_place:
-            _figure(made, groups, answer)
+            drawn = _figure(made, groups, answer)
             _trust_line(made)
     if answer is not None:
         _see(whole, made, answer)
         why(
-            "Each word is 256 numbers, and near means a small angle between them (cosine). The list is exact and comes "
-            "from all 256 numbers. The map squeezes them into two or three, so it must lose some neighbors (dotted lines) and "
+            f"Each word is {whole.d} numbers, and near means a small angle between them (cosine). The list is exact and "
+            f"comes from all {whole.d} numbers. The map squeezes them into two or three, so it must lose some neighbors (dotted lines) and "
             f"puts strangers side by side (rings). {MAP_NOTE}"
         )
         _arithmetic(whole, answer)
     tries(
         [
-            ("Around *bank*: two meanings in one static point", {"set": "Around a word", "word": "bank"}),
+            (
+                "Around *bank*: two meanings in one static point",
+                {"set": "Around a word", "center": "bank", "word": "bank"},
+            ),
             ("The same topics by PCA: straight, and crowded", {"method": "PCA"}),
             ("Another seed: what stays is the data, what changes is chance", {"seed": 1.0}),
         ],
     )
     if answer is not None:
-        _take_away(whole, made, answer, settings)
+        _take_away(whole, made, answer, settings, drawn)
 
 
-def _choose(whole: Space, word: str, kind: str) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
+def _choose(whole: Space, kind: str) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
     """The words of the map and the group of each, from the controls; a bad list keeps the page and says why."""
     lists = topics()
     if kind == "topics":
@@ -85,10 +91,14 @@ def _choose(whole: Space, word: str, kind: str) -> tuple[tuple[str, ...], tuple[
         size = st.slider(
             "How many", 20, 500, 100, 10, key="many", bind=BIND, help="Nearest words by cosine, 20 to 500."
         )
-        center = word if word in whole else word.lower()
+        typed = text(
+            "Around which word", "apple", key="center", help="The map is drawn around it; a click moves the pick."
+        )
+        center = typed if typed in whole else typed.lower()
         if center not in whole:
-            st.error(str(UnknownItem(word, whole.items, "words")), icon=":material/error:")
-            center = whole.items[0] if "apple" not in whole else "apple"
+            said = UnknownItem(typed, whole.items, "words") if typed else "Type a word to draw its neighborhood."
+            st.error(str(said), icon=":material/error:")
+            center = "apple" if "apple" in whole else whole.items[0]
         return tuple(n.item for n in search(whole, center, size)), None
     if kind == "own":
         typed = st.text_area(
@@ -120,7 +130,8 @@ def _made(shown: Space, settings: Settings, place: st.delta_generator.DeltaGener
             if not isinstance(held, Job):
                 return held
             st.session_state["map_job"] = held
-            return result_of(held, shown, settings) if work.wait_for(held) else None
+            with st.container(height="content" if held.finished else 620, border=False):  # the page below does not jump
+                return result_of(held, shown, settings) if work.wait_for(held) else None
         except EmbedkitError as error:
             st.error(str(error), icon=":material/error:")
             if st.button("Run again", icon=":material/refresh:", key="again", help="Start this run anew"):
@@ -129,10 +140,10 @@ def _made(shown: Space, settings: Settings, place: st.delta_generator.DeltaGener
             return None
 
 
-def _answer(whole: Space, made: MadeMap | None, word: str) -> Picked | None:
+def _answer(whole: Space, made: MadeMap | None, word: str, k: int) -> Picked | None:
     """What is known of the picked word, or one sentence in its place."""
     try:
-        return picked(whole, made, word if word in whole else word.lower(), st.session_state.get("k", 10))
+        return picked(whole, made, word if word in whole else word.lower(), k)
     except UnknownItem:
         said = UnknownItem(word, whole.items, "words") if word else "Type a word to see its neighbors."
         st.error(str(said), icon=":material/error:")
@@ -151,7 +162,7 @@ def _clicked() -> None:
             return
 
 
-def _figure(made: MadeMap, groups: tuple[str, ...] | None, answer: Picked | None) -> None:
+def _figure(made: MadeMap, groups: tuple[str, ...] | None, answer: Picked | None) -> go.Figure:
     space = made.projection.space
     assert space is not None
     st.session_state["map_names"] = space.items
@@ -172,6 +183,7 @@ def _figure(made: MadeMap, groups: tuple[str, ...] | None, answer: Picked | None
         zoom=True,
         alt=f"Map of {space.n} words by {made.projection.method}; picked: {answer.word if answer else 'none'}",
     )
+    return figure
 
 
 def _trust_line(made: MadeMap) -> None:
@@ -201,14 +213,17 @@ def _see(whole: Space, made: MadeMap | None, answer: Picked) -> None:
             column_config={"cosine": st.column_config.ProgressColumn(min_value=0.0, max_value=1.0, format="%.4f")},
             alt=f"Neighbors of {answer.word} among all words by cosine",
         )
-        st.slider("How many neighbors", 5, 50, 10, 5, key="k", bind=BIND, help="5 to 50, from all words, exact.")
     with detail:
         if made is None:
             st.caption("The map is being made; the list beside is exact already.")
         elif answer.row is None:
             st.info(f"'{answer.word}' is not on this map. Draw the map *Around a word* to see it among its own.")
         elif answer.recall is not None:
-            st.metric(f"True neighbors that the map keeps near “{answer.word}”", f"{answer.recall:.0%}", border=True)
+            st.metric(
+                f"Of the true neighbors of “{answer.word}” among the words on this map, kept near",
+                f"{answer.recall:.0%}",
+                border=True,
+            )
             space = made.projection.space
             assert space is not None
             for label, rows in (("Lost by the map", answer.lost), ("Invented by the map", answer.invented)):
@@ -232,7 +247,7 @@ def _arithmetic(whole: Space, answer: Picked) -> None:
             st.caption(f"u is the vector of '{s.a}', v that of '{s.b}': the same number as in the table.")
 
 
-def _take_away(whole: Space, made: MadeMap | None, answer: Picked, settings: Settings) -> None:
+def _take_away(whole: Space, made: MadeMap | None, answer: Picked, settings: Settings, drawn: go.Figure | None) -> None:
     if presenting():
         return
     st.subheader("Take away", anchor=False)
@@ -260,7 +275,7 @@ def _take_away(whole: Space, made: MadeMap | None, answer: Picked, settings: Set
             )
             st.download_button(
                 "Figure (HTML, works offline)",
-                lambda: point_map(made_map.projection.coords, shown.items, height=700).to_html(include_plotlyjs=True),
+                lambda: drawn.to_html(include_plotlyjs=True) if drawn is not None else "",
                 "map.html",
                 "text/html",
                 key="get_figure",
@@ -280,7 +295,7 @@ def _take_away(whole: Space, made: MadeMap | None, answer: Picked, settings: Set
     with st.expander("The same in Python", icon=":material/code:", key="code", on_change="rerun") as box:
         if box.open:
             st.code(
-                neighbor_script(whole.key, answer.word, settings.method, settings.dims, settings.seed),
+                map_script(whole.key, answer.word, shown.items if shown is not None else (), settings),
                 language="python",
             )
 

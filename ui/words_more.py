@@ -43,7 +43,7 @@ def analogies(whole: Space) -> None:
     try:
         found = analogy(whole, *(_known(whole, word) for word in (a, b, c)))
     except EmbedkitError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(str(error).replace(" items.", " words."), icon=":material/error:")
         return
     answer = found.answer.item if found.answer else "?"
     raw = found.neighbors[0]
@@ -308,8 +308,9 @@ def strip_view(whole: Space) -> None:
     st.caption(f"Number {column} is largest for {', '.join(high)}, and smallest for {', '.join(low)}, of all words.")
     if words.sentence() or len(words.known) > 12:
         st.caption(f"{words.sentence()} {'Only the first 12 are drawn.' if len(words.known) > 12 else ''}")
+    loudest = "PCA put the numbers in order of how much they vary, so the first ones are the loudest."
+    loudest = loudest if whole.key == "words/minilm" else ""
     why(
         "A vector is nothing but its numbers: here are the first of them, one cell each. Like words share long runs of "
-        "color. No single cell means *royal* or *female*; meaning is spread over all of them. PCA put the numbers in order "
-        "of how much they vary, so the first ones are the loudest."
+        "color. No single cell means *royal* or *female*; meaning is spread over all of them. " + loudest
     )

@@ -33,6 +33,7 @@ class Layers:
     static: Vectors
     readings: tuple[Reading, ...]
     skipped: tuple[str, ...] = ()
+    model_key: str = ""
 
     @property
     def depth(self) -> int:
@@ -71,7 +72,7 @@ class Layers:
     @property
     def key(self) -> str:
         """A short name for caches: model, word and the occurrences."""
-        return f"{self.model}/{self.word}/{self.digest}/{self.vectors.shape[2]}"
+        return f"{self.model}/{self.model_key}/{self.word}/{self.digest}/{self.vectors.shape[2]}"
 
     @property
     def digest(self) -> str:
@@ -134,6 +135,7 @@ def read_layers(occurrences: Sequence[Occurrence], model: Transformer | None = N
         static=model.table_row(occurrences[0].word).astype(np.float32),
         readings=tuple(readings[o.sentence] for o in kept),
         skipped=tuple(skipped),
+        model_key=model.files.key,
     )
 
 

@@ -72,10 +72,15 @@ def _figures(layer: int, vectors: Vectors, senses: np.ndarray) -> LayerFigures:
     )
 
 
-def parting_layer(figures: tuple[LayerFigures, ...]) -> int:
-    """The first layer whose silhouette comes within 0.02 of the best one: from there on the senses have parted."""
+def parting_layer(figures: tuple[LayerFigures, ...]) -> int | None:
+    """The first layer whose silhouette comes within 0.02 of the best one: there the senses part best.
+
+    None when they do not part anywhere: no silhouette of 0.1, or a nearest sentence that is right less than 60 % of the
+    time at that layer.
+    """
     best = max(f.silhouette for f in figures)
-    return next(f.layer for f in figures if f.silhouette >= best - 0.02)
+    at = next(f for f in figures if f.silhouette >= best - 0.02)
+    return at.layer if best >= 0.1 and at.accuracy >= 0.6 else None
 
 
 @dataclass(frozen=True)

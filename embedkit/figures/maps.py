@@ -9,7 +9,19 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from embedkit.figures.style import COLORS, GRAY, INK, INVENTED, LOST, NEAR, PICK, WEBGL_FROM, mark_of, plain_layout
+from embedkit.figures.style import (
+    COLORS,
+    GRAY,
+    INK,
+    INVENTED,
+    LOST,
+    NEAR,
+    PICK,
+    SHADES,
+    WEBGL_FROM,
+    mark_of,
+    plain_layout,
+)
 from embedkit.space import Vectors
 
 __all__ = ["MapMarks", "axes_map", "point_map"]
@@ -62,7 +74,7 @@ def point_map(
         marker: dict[str, Any] = {"size": _size(len(names), flat), "color": COLORS[0], "opacity": 0.75}
         if shade is not None:
             bar = {"title": {"text": shade_title, "side": "right"}, "thickness": 10, "len": 0.6}
-            marker |= {"color": shade[members], "colorscale": "Cividis", "cmin": 0, "cmax": 1, "colorbar": bar}
+            marker |= {"color": shade[members], "colorscale": SHADES, "cmin": 0, "cmax": 1, "colorbar": bar}
         _dots(figure, coords, names, members, "words", marker, len(names), legend=False)
     _marks(figure, coords, names, marks)
     _labels(figure, coords, names, rows[~shown], marks, labels)
@@ -123,7 +135,7 @@ def _lines(
     path = [value for end in ends for value in (pick, end, end)]
     points = coords[path].astype(float)
     points[2::3] = np.nan  # a gap between one line and the next
-    trace = go.Scatter3d if coords.shape[1] == 3 else go.Scatter
+    trace = _trace(coords, len(coords))  # plotly paints SVG under WebGL: names must be of the points' kind
     figure.add_trace(
         trace(
             **dict(zip("xyz", points.T, strict=False)),
@@ -141,7 +153,7 @@ def _marks(figure: go.Figure, coords: Vectors, names: Sequence[str], marks: MapM
     kept = tuple(row for row in marks.near if row not in marks.lost)
     _lines(figure, coords, marks.pick, kept, "true neighbor, near on the map", NEAR, "solid")
     _lines(figure, coords, marks.pick, marks.lost, "true neighbor that the map lost", LOST, "dot")
-    trace = go.Scatter3d if coords.shape[1] == 3 else go.Scatter
+    trace = _trace(coords, len(coords))  # plotly paints SVG under WebGL: names must be of the points' kind
     for rows, name, marker in (
         (marks.invented, "near on the map only (invented)", {"symbol": "circle-open", "size": 13, "color": INVENTED}),
         ((marks.pick,), f"picked: {names[marks.pick]}", {"symbol": "diamond-open", "size": 15, "color": PICK}),
@@ -172,7 +184,7 @@ def _labels(figure: go.Figure, coords: Vectors, names: Sequence[str], rows: Any,
             boxes.append((x, y, half))
     if not chosen:
         return
-    trace = go.Scatter3d if coords.shape[1] == 3 else go.Scatter
+    trace = _trace(coords, len(coords))  # plotly paints SVG under WebGL: names must be of the points' kind
     figure.add_trace(
         trace(
             **_xyz(coords, chosen),
@@ -210,9 +222,13 @@ def axes_map(
             marker={
                 "size": 8,
                 "color": residual,
-                "colorscale": "Cividis",
+                "colorscale": SHADES,
                 "reversescale": True,
-                "colorbar": {"title": {"text": "residual", "side": "right"}, "thickness": 10, "len": 0.6},
+                "colorbar": {
+                    "title": {"text": "residual of the axis across", "side": "right"},
+                    "thickness": 10,
+                    "len": 0.6,
+                },
             },
             hovertemplate="%{text}<br>x %{x:.3f}, y %{y:.3f}<br>residual %{marker.color:.3f}<extra></extra>",
         )
@@ -232,7 +248,7 @@ def axes_map(
             "zeroline": bool(y_ends),
         },
         clickmode="event+select",
-        dragmode="pan",
+        dragmode=False,
         uirevision="axes",
     )
     return figure

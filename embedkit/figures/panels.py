@@ -65,12 +65,12 @@ def strips(
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         xaxis={"title": {"text": "number of the vector"}, "showgrid": False, "tickvals": places, "ticktext": texts},
         yaxis={"autorange": "reversed", "showgrid": False},
-        dragmode="pan",
+        dragmode=False,
     )
     return figure
 
 
-def layer_lines(figures: Sequence[Any], *, layer: int, parting: int, height: int = 300) -> go.Figure:
+def layer_lines(figures: Sequence[Any], *, layer: int, parting: int | None, height: int = 300) -> go.Figure:
     """Cosine within and between senses, silhouette and accuracy by layer; the chosen layer is a line."""
     layers = [f.layer for f in figures]
     figure = go.Figure()
@@ -95,17 +95,16 @@ def layer_lines(figures: Sequence[Any], *, layer: int, parting: int, height: int
             )
         )
     figure.add_vline(x=layer, line={"color": PICK, "width": 2})
-    figure.add_vrect(x0=parting - 0.2, x1=parting + 0.2, fillcolor=COLORS[2], opacity=0.15, line_width=0)
-    figure.add_annotation(
-        x=parting, y=1.08, yref="paper", text="senses have parted", showarrow=False, font={"size": 12}
-    )
+    if parting is not None:
+        figure.add_vrect(x0=parting - 0.2, x1=parting + 0.2, fillcolor=COLORS[2], opacity=0.15, line_width=0)
+        figure.add_annotation(x=parting, y=1.08, yref="paper", text="part best", showarrow=False, font={"size": 12})
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 28, "b": 8},
         xaxis={"title": {"text": "layer (0 is the input)"}, "dtick": 1, "showgrid": False},
         yaxis={"title": {"text": "value"}, "range": [min(-0.1, *(f.silhouette for f in figures)) - 0.02, 1.03]},
         legend={"orientation": "h", "y": -0.3},
-        dragmode="pan",
+        dragmode=False,
     )
     return figure
 
@@ -195,10 +194,10 @@ def layer_map(
 
 def trust_bars(recalls: Vectors, height: int = 170) -> go.Figure:
     """How many points keep which share of their true neighbors on the map."""
-    counts, edges = np.histogram(recalls, bins=np.linspace(0, 1, 11))
+    counts, _ = np.histogram(recalls, bins=np.linspace(-0.05, 1.05, 12))  # a bar for each tenth, tenths in the middle
     figure = go.Figure(
         go.Bar(
-            x=(edges[:-1] + edges[1:]) / 2,
+            x=np.linspace(0, 1, 11),
             y=counts,
             width=0.09,
             marker={"color": COLORS[0]},
@@ -208,8 +207,12 @@ def trust_bars(recalls: Vectors, height: int = 170) -> go.Figure:
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        xaxis={"title": {"text": "share of true neighbors kept on the map"}, "tickformat": ".0%", "range": [0, 1]},
+        xaxis={
+            "title": {"text": "true neighbors kept on the map"},
+            "tickformat": ".0%",
+            "range": [-0.06, 1.06],
+        },
         yaxis={"title": {"text": "points"}, "showgrid": False},
-        dragmode="pan",
+        dragmode=False,
     )
     return figure

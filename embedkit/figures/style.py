@@ -11,8 +11,10 @@ COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#8A
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down", "pentagon")
 SYMBOLS_3D = ("circle", "square", "diamond", "cross", "x", "circle-open", "square-open", "diamond-open")
 GRAY = "#9AA3AA"
-INK = "#4A5560"
+INK = "#7A8691"
 PICK, NEAR, LOST, INVENTED = "#D55E00", "#0072B2", "#CC79A7", "#E69F00"
+
+SHADES = [[0, "#5b7db1"], [0.5, "#a3a093"], [1, "#e8c530"]]  # readable on light and on dark ground
 
 WEBGL_FROM = 1_000  # points; below this SVG is sharp and quick enough
 
@@ -33,6 +35,6 @@ def plain_layout(height: int, **more: Any) -> dict[str, Any]:
         "yaxis": {**bare, "scaleanchor": "x", "scaleratio": 1},
         "legend": {"orientation": "h", "yanchor": "top", "y": -0.01, "x": 0, "itemsizing": "constant"},
         "hovermode": "closest",
-        "dragmode": "pan",
+        "dragmode": False,  # a finger on the map scrolls the page; the tool bar pans
         **more,
     }

@@ -42,7 +42,8 @@ def picked(space: Space, made: MadeMap | None, word: str, k: int = 10) -> Picked
     lost, invented = (
         tuple(shown.row(item) for item in items) for items in lost_and_invented(shown, made.projection, word, k)
     )
-    return Picked(word, neighbors, row, tuple(true), lost, invented, float(made.quality.point_recall[row]))
+    kept = 1 - len(lost) / max(len(true), 1)
+    return Picked(word, neighbors, row, tuple(true), lost, invented, kept)
 
 
 def neighbor_table(answer: Picked, shown: Space | None, hide_asked: bool = False) -> pd.DataFrame:
