@@ -19,7 +19,7 @@ def choice(label: str, options: Mapping[str, Any] | Sequence[Any], *, key: str, 
     shown = list(options)
     values = dict(options) if isinstance(options, Mapping) else {option: option for option in shown}
     first = next((name for name in shown if values[name] == default), shown[0])
-    picked = st.segmented_control(label, shown, default=first, required=True, key=key, help=help, bind=BIND)
+    picked = st.segmented_control(label, shown, default=first, required=True, key=key, help=help, bind=BIND, wrap=True)
     return values[picked if picked in values else first]
 
 
