@@ -22,6 +22,7 @@ from embedkit.contexts import (
     sentences_of,
 )
 from embedkit.contexts.reading import contexts_minilm, unique_names
+from embedkit.contexts.senses import _silhouette
 from embedkit.encoders.transformer import Transformer, load_transformer
 from embedkit.errors import InputError
 
@@ -307,3 +308,15 @@ def test_the_parting_layer_by_hand() -> None:
 def test_a_word_without_a_piece_is_not_called_cut_off() -> None:
     with pytest.raises(InputError, match="has no piece for"):
         read_layers([Occurrence("\u200b", "a \u200b b", 2, 3)])
+
+
+def test_silhouette_equals_scikit_learns() -> None:
+    from sklearn.metrics import silhouette_score
+
+    rng = np.random.default_rng(0)
+    for sizes in ([5, 7], [3, 4, 9], [2, 20]):
+        senses = np.repeat([f"sense {i}" for i in range(len(sizes))], sizes)
+        points = rng.normal(size=(len(senses), 3)) + rng.normal(size=(len(sizes), 3)).repeat(sizes, 0)
+        distances = np.linalg.norm(points[:, None] - points[None], axis=2)
+        expected = silhouette_score(distances, senses, metric="precomputed")
+        assert _silhouette(distances, senses) == pytest.approx(expected, abs=1e-9)

@@ -65,9 +65,12 @@ def warm_up() -> bool:
     return True
 
 
+HEAD_START = 1.0  # seconds
+
+
 def _preload() -> None:
-    import plotly.graph_objects  # noqa: F401  # most pages draw; home does not wait for it
-    import sklearn.metrics  # noqa: F401
+    time.sleep(HEAD_START)  # the first page, which seldom needs the model, goes first
+    import plotly.graph_objects  # noqa: F401
 
     with suppress(embedkit.EmbedkitError):  # the page that needs it says so
         load_transformer()

@@ -55,8 +55,6 @@ def figures_by_layer(layers: Layers) -> tuple[LayerFigures, ...]:
 
 
 def _figures(layer: int, vectors: Vectors, senses: np.ndarray) -> LayerFigures:
-    from sklearn.metrics import silhouette_score
-
     similar = _cosines(vectors)
     same = senses[:, None] == senses[None, :]
     off = ~np.eye(len(senses), dtype=bool)
@@ -67,9 +65,26 @@ def _figures(layer: int, vectors: Vectors, senses: np.ndarray) -> LayerFigures:
         layer=layer,
         within=float(similar[same & off].mean()),
         between=float(similar[~same].mean()),
-        silhouette=float(silhouette_score(distances, senses, metric="precomputed")),
+        silhouette=_silhouette(distances, senses),
         accuracy=float((senses[nearest] == senses).mean()),
     )
+
+
+def _silhouette(distances: Vectors, senses: np.ndarray) -> float:
+    """Mean of (b - a) / max(a, b): a is the mean distance to one's own sense, b to the nearest other (Rousseeuw 1987).
+
+    scikit-learn's agrees (tests), but takes a second to import, which the first visitor would wait.
+    """
+    names, counts = np.unique(senses, return_counts=True)
+    sums = np.stack([distances[:, senses == name].sum(1) for name in names], axis=1)  # (n, senses)
+    own = np.searchsorted(names, senses)
+    rows = np.arange(len(senses))
+    inside = sums[rows, own] / np.maximum(counts[own] - 1, 1)
+    means = sums / counts
+    means[rows, own] = np.inf
+    outside = means.min(1)
+    score = (outside - inside) / np.maximum(np.maximum(inside, outside), 1e-12)
+    return float(np.where(counts[own] > 1, score, 0).mean())
 
 
 def parting_layer(figures: tuple[LayerFigures, ...]) -> int | None:
