@@ -1,10 +1,13 @@
 """What ships in assets/ is what its recipe makes."""
 
+import importlib
+
 import numpy as np
 import pytest
 
 from embedkit.assets_recipe import opening_maps, write_pictures
 from embedkit.contexts import sense_words
+from embedkit.errors import DamagedFile
 from embedkit.maps import result_now, stored_map
 from embedkit.paths import ASSETS
 from embedkit.store import Store
@@ -73,3 +76,19 @@ def test_every_asset_is_named_with_its_licence():
         if path.is_file() and path.name != "README.md" and path.suffix not in {".ek", ".svg"}:
             assert path.relative_to(ASSETS).as_posix() in text
     assert f"{len(sense_words())} ambiguous words" in text
+
+
+@pytest.mark.parametrize("damage", ["half", "text", "one word less"])
+def test_damaged_words_are_named_with_what_restores_them(damage, tmp_path, monkeypatch):
+    minilm = importlib.import_module("embedkit.words.minilm")  # the package holds a function of this name
+
+    data = (ASSETS / "words/minilm.safetensors").read_bytes()
+    words = (ASSETS / "words/minilm.words.txt").read_text("utf-8")
+    content = {"half": data[: len(data) // 2], "text": b"no tensors here", "one word less": data}[damage]
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words/minilm.safetensors").write_bytes(content)
+    kept = words if damage != "one word less" else words.rsplit("\n", 2)[0]
+    (tmp_path / "words/minilm.words.txt").write_text(kept, "utf-8")
+    monkeypatch.setattr(minilm, "asset", lambda name: tmp_path / name)
+    with pytest.raises(DamagedFile, match=r"are damaged .* git checkout assets, or make them again"):
+        minilm._table.__wrapped__()
