@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from embedkit.contexts.occurrences import UNLABELLED
 from embedkit.contexts.reading import Layers
 from embedkit.contexts.senses import figures_by_layer
 from embedkit.encoders.transformer import Transformer
 from embedkit.errors import InputError
 from embedkit.neighbors import cosine, search
-from embedkit.space import Space, Vectors
+from embedkit.space import Space, Vectors, to_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +41,7 @@ def meaning(table: Space, mapped: Vectors, row: int, word: str, k: int = 8) -> M
     near = search(table, mapped[row], POOL)
     stem = word.lower()
     others = [n for n in near if not n.item.startswith(stem)]
-    mean = np.mean(mapped / np.maximum(np.linalg.norm(mapped, axis=1, keepdims=True), 1e-12), axis=0)
+    mean = to_unit(mapped).mean(0)
     usual = {n.item: float(table.unit[n.row] @ mean) for n in others}
     drawn = sorted(others, key=lambda n: usual[n.item] - n.score)[:k]
     return Meaning(

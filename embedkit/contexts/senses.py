@@ -10,7 +10,7 @@ import numpy as np
 from embedkit.contexts.occurrences import UNLABELLED, Occurrence
 from embedkit.contexts.reading import Layers
 from embedkit.errors import InputError
-from embedkit.space import Vectors
+from embedkit.space import Vectors, to_unit
 
 __all__ = ["LayerFigures", "Misplaced", "figures_by_layer", "misplaced", "parting_layer", "sense_means"]
 
@@ -32,8 +32,7 @@ class LayerFigures:
 
 
 def _cosines(vectors: Vectors) -> Vectors:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = (vectors / np.where(norms > 0, norms, 1)).astype(np.float64)
+    unit = to_unit(vectors).astype(np.float64)
     similar: Vectors = np.clip(unit @ unit.T, -1, 1)
     return similar
 
