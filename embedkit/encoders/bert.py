@@ -1,7 +1,7 @@
 """BERT (Devlin et al. 2018) from its weights to every hidden state, short enough to be read in class.
 
-Why not transformers, which runs all other models here: importing it for one forward pass takes three seconds and 250 MB
-more than torch alone, half of what a person waits for the first picture. It is the oracle of the tests instead.
+Why not transformers, which runs all other models here: importing it for one forward pass takes about three seconds and
+250 MB more than importing torch alone. It is the oracle of the tests instead.
 """
 
 from __future__ import annotations
