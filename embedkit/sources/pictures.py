@@ -9,7 +9,8 @@ import math
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -23,12 +24,15 @@ from embedkit.space import Vectors
 
 if TYPE_CHECKING:
     import pandas as pd
+    from PIL import Image
 
-__all__ = ["Pictures", "digits", "from_files", "from_idx", "shapes"]
+__all__ = ["Pictures", "as_picture", "digit_factors", "digits", "from_files", "from_idx", "scaled", "shapes"]
 
 SIDE = 32  # own pictures are brought to 32 x 32
 MOST_FILES, MOST_BYTES = 2_000, 50 * 2**20
-MOST_PIXELS = 40_000_000  # of one picture when decoded: 120 MB
+MOST_PIXELS = 40_000_000  # of one picture when decoded: 160 MB
+MOST_PIXELS_TOGETHER = 1_000_000_000  # some 20 seconds; 50 MB of photos have a fifth of that
+MOST_IDX = 2**28  # bytes of one idx file, four times MNIST: a gigabyte as float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,16 +89,20 @@ class Pictures:
 @lru_cache(maxsize=1)
 def digits() -> Pictures:
     """The 1,797 handwritten digits of scikit-learn, 8 x 8 (Alpaydin and Kaynak 1998, UCI)."""
-    import pandas as pd
     from sklearn.datasets import load_digits
 
     found = load_digits()
     labels = tuple(str(t) for t in found.target)
     pixels = (found.images / 16).astype(np.float32)[..., None]
-    factors = pd.DataFrame(
-        {"even": found.target % 2 == 0, "has a loop": np.isin(found.target, [0, 6, 8, 9]), "digit": found.target}
-    )
+    factors = digit_factors(found.target)
     return Pictures("digits", "Handwritten digits", pixels, labels, _names(labels), factors, "CC BY 4.0", 1998)
+
+
+def digit_factors(targets: NDArray[Any]) -> pd.DataFrame:
+    """What is known of digits 0 to 9: whether even, whether drawn with a loop, and the digit itself."""
+    import pandas as pd
+
+    return pd.DataFrame({"even": targets % 2 == 0, "has a loop": np.isin(targets, [0, 6, 8, 9]), "digit": targets})
 
 
 def _names(labels: Sequence[str]) -> tuple[str, ...]:
@@ -160,100 +168,179 @@ def _inside(kind: str, x: float, y: float, radius: float, angle: float) -> Vecto
     return np.asarray(np.clip(edge + 0.5, 0, 1))
 
 
-def from_idx(images: Path, labels: Path, *, key: str, title: str, licence: str, year: int, limit: int = 0) -> Pictures:
-    """Pictures in the idx format of MNIST, gzipped or plain; raises DamagedFile. Nothing is unpickled."""
+def from_idx(
+    images: Path,
+    labels: Path,
+    *,
+    key: str,
+    title: str,
+    licence: str,
+    year: int,
+    limit: int = 0,
+    classes: Sequence[str] = (),
+) -> Pictures:
+    """Pictures in the idx format of MNIST, gzipped or plain, the first `limit` (0: all). Nothing is unpickled.
+
+    `classes` are words for the labels 0, 1, ...; without them the numbers are the labels. Raises DamagedFile.
+    """
     import pandas as pd
 
-    pixels, targets = _idx(images), _idx(labels)
-    if len(pixels) != len(targets):
-        raise DamagedFile(f"{images.name} holds {len(pixels):,} pictures, {labels.name} {len(targets):,} labels.")
-    count = min(limit or len(pixels), len(pixels))
-    names = tuple(str(t) for t in targets[:count])
-    table = pd.DataFrame({"label": targets[:count]})
-    scaled = (pixels[:count] / 255).astype(np.float32)[..., None]
-    return Pictures(f"{key}/{count}", title, scaled, names, _names(names), table, licence, year)
+    (pixels, count), (targets, labeled) = _idx(images, 3, limit), _idx(labels, 1, limit)
+    if count != labeled:
+        raise DamagedFile(f"{images.name} holds {count:,} pictures, {labels.name} {labeled:,} labels.")
+    if classes and targets.max() >= len(classes):
+        raise DamagedFile(f"{labels.name} holds the label {targets.max()}; {title} has labels 0 to {len(classes) - 1}.")
+    names = tuple(classes[t] if classes else str(t) for t in targets)
+    table = pd.DataFrame({"label": names if classes else targets})
+    return Pictures(f"{key}/{len(names)}", title, scaled(pixels)[..., None], names, _names(names), table, licence, year)
 
 
-def _idx(path: Path) -> NDArray[np.uint8]:
+def scaled(pixels: NDArray[np.uint8]) -> Vectors:
+    """Bytes 0..255 as float32 0..1 of the same shape, without a float64 copy in between."""
+    return np.divide(pixels, np.float32(255), dtype=np.float32)
+
+
+def _idx(path: Path, dims: int, limit: int) -> tuple[NDArray[np.uint8], int]:
+    """The first `limit` entries of an idx file of `dims` dimensions, and how many it says it holds."""
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        zero, kind, dims = struct.unpack(">HBB", data[:4])
-        shape = struct.unpack(f">{dims}I", data[4 : 4 + 4 * dims])
-        if zero or kind != 8:
-            raise ValueError("it does not hold bytes in the idx format")
-        return np.frombuffer(data, np.uint8, math.prod(shape), 4 + 4 * dims).reshape(shape)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            head = file.read(4 + 4 * dims)
+            zero, kind, found = struct.unpack(">HBB", head[:4])
+            if zero or kind != 8:
+                raise ValueError("it does not hold bytes in the idx format")
+            if found != dims:
+                raise ValueError(f"it has {found} dimensions, not {dims}")
+            shape = struct.unpack(f">{dims}I", head[4:])
+            count = min(limit or shape[0], shape[0])
+            size = count * math.prod(shape[1:])
+            if not 0 < size <= MOST_IDX:
+                raise ValueError(f"it promises {size:,} bytes; 1 to {MOST_IDX:,} can be read")
+            data = file.read(size)
+            if len(data) < size or (count == shape[0] and file.read(1)):  # that byte is past the end, so gzip's sum too
+                raise ValueError(f"it promises {size:,} bytes and holds {'fewer' if len(data) < size else 'more'}")
+            return np.frombuffer(data, np.uint8).reshape(count, *shape[1:]), shape[0]
     except (OSError, EOFError, zlib.error, struct.error, ValueError) as error:
         raise DamagedFile(f"{path.name} is no whole idx file: {error}") from error
 
 
 def from_files(files: Iterable[tuple[str, bytes]], side: int = SIDE) -> Pictures:
-    """A person's own pictures (PNG, JPEG, WebP), or one zip of them, each brought to `side` x `side` pixels.
+    """A person's own pictures (PNG, JPEG, WebP), or zips of them, each brought to `side` x `side` pixels.
 
-    What cannot be read is named in `notes`, one sentence each, and the rest is kept. The folder of a file in a zip is
-    its label. Raises InputError when nothing is left, or for more than 2,000 files or 50 MB.
+    Of each the square in the middle is taken: upright as its EXIF says, a transparent ground laid on white, of an
+    animation the first frame. What cannot be read is named in `notes`, one sentence each, and the rest is kept. The
+    folder of a file in a zip is its label. Raises InputError when nothing is left, or for more than 2,000 files or
+    50 MB.
     """
     import pandas as pd
 
+    if not 1 <= side <= 256:
+        raise InputError(f"Pictures are brought to a side of 1 to 256 pixels, not {side:,}.")
     kept: list[tuple[str, str, Vectors]] = []
     notes: list[str] = []
-    total = 0
+    left = MOST_PIXELS_TOGETHER
     for name, data in _members(list(files), notes):
-        total += len(data)
-        if total > MOST_BYTES:
-            raise InputError(f"The pictures are larger than {MOST_BYTES // 2**20} MB together; give fewer.")
         try:
-            kept.append((name, Path(name).parent.name or "own", _decoded(name, data, side)))
+            with _upright(name, data, left) as image:
+                left -= image.width * image.height
+                kept.append((name, _folder(name), np.asarray(_fitted(image, side, side), np.float32) / 255))
         except InputError as error:
             notes.append(str(error))
     if not kept:
         raise InputError(" ".join(notes[:3]) or "There is no picture. Give PNG, JPEG or WebP files, or a zip of them.")
-    names: list[str] = []
-    for name, _, _ in kept:
-        names.append(name if name not in names else f"{name} ({len(names)})")
+    names = _unique([name for name, _, _ in kept])
     pixels = np.stack([picture for *_, picture in kept])
     labels = tuple(label for _, label, _ in kept)
     digest = hashlib.blake2b(pixels.data, digest_size=8).hexdigest()
     table = pd.DataFrame({"file": names})
-    return Pictures(f"own/{digest}", "Own pictures", pixels, labels, tuple(names), table, "yours", 0, "", tuple(notes))
+    return Pictures(f"own/{digest}", "Own pictures", pixels, labels, names, table, "yours", 0, "", tuple(notes))
 
 
-def _members(files: list[tuple[str, bytes]], notes: list[str]) -> list[tuple[str, bytes]]:
+def _unique(names: Sequence[str]) -> tuple[str, ...]:
+    used: dict[str, None] = {}
+    taken = set(names)
+    for name in names:
+        fresh, n = name, 1
+        while fresh in used or (n > 1 and fresh in taken):
+            n += 1
+            fresh = f"{name} ({n})"
+        used[fresh] = None
+    return tuple(used)
+
+
+def _plain(name: str) -> str:
+    """A name to show: its folders without "..", each part printable and of bounded length."""
+    parts = [part for part in name.replace("\\", "/").split("/") if part.strip(". ")]
+    return "/".join("".join(c if c.isprintable() else "?" for c in part)[-60:] for part in parts[-3:]) or "unnamed"
+
+
+def _folder(name: str) -> str:
+    return name.split("/")[-2] if "/" in name else "own"
+
+
+def _members(files: list[tuple[str, bytes]], notes: list[str]) -> Iterator[tuple[str, bytes]]:
     """The files themselves, zips opened; no path of an archive is followed, its names are only names."""
-    found: list[tuple[str, bytes]] = []
-    for name, data in files:
-        if data[:4] != b"PK\x03\x04":
-            found.append((Path(name).name, data))
-            continue
-        try:
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                entries = [e for e in archive.infolist() if not e.is_dir() and not e.filename.startswith("__MACOSX")]
-                if len(entries) > MOST_FILES:
-                    raise InputError(f"'{name}' holds {len(entries):,} files; at most {MOST_FILES:,} can be read.")
-                size = sum(entry.file_size for entry in entries)
-                if size > 4 * MOST_BYTES:
-                    most = 4 * MOST_BYTES // 2**20
-                    raise InputError(f"'{name}' would unpack to {size / 2**20:,.0f} MB; at most {most} MB are read.")
-                left = 4 * MOST_BYTES
-                for entry in entries:
-                    with archive.open(entry) as file:  # the stated size may lie: read one byte more than allowed
-                        content = file.read(left + 1)
-                    left -= len(content)
-                    if left < 0:
-                        raise InputError(f"'{name}' unpacks to more than it says, over {4 * MOST_BYTES // 2**20} MB.")
-                    found.append((entry.filename, content))
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as error:
-            if isinstance(error, InputError):
-                raise
-            notes.append(f"'{Path(name).name}' is no whole zip file: {error}.")
-    if len(found) > MOST_FILES:
-        raise InputError(f"These are {len(found):,} files; at most {MOST_FILES:,} can be read at once.")
-    return found
+    if sum(len(data) for _, data in files) > MOST_BYTES:
+        raise InputError(f"The pictures are larger than {MOST_BYTES // 2**20} MB together; give fewer.")
+    count, size = 0, 0
+    for given, data in files:
+        members = _unzipped(_last(given), data, notes) if data[:2] == b"PK" else iter([(_last(given), data)])
+        for name, content in members:
+            count, size = count + 1, size + len(content)
+            if count > MOST_FILES:
+                raise InputError(f"These are more than {MOST_FILES:,} files; give fewer at once.")
+            if size > MOST_BYTES:
+                raise InputError(f"The pictures are larger than {MOST_BYTES // 2**20} MB together; give fewer.")
+            yield name, content
 
 
-def _decoded(name: str, data: bytes, side: int) -> Vectors:
-    from PIL import Image, UnidentifiedImageError
+def _last(name: str) -> str:
+    return _plain(name).split("/")[-1]
 
-    short = Path(name).name[:60]
+
+def _unzipped(name: str, data: bytes, notes: list[str]) -> Iterator[tuple[str, bytes]]:
+    # the marks are counted before a list of a million entries is built from them
+    if (count := data.count(b"PK\1\2")) > 4 * MOST_FILES:
+        raise InputError(f"'{name}' holds {count:,} files; at most {MOST_FILES:,} can be read.")
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+    except Exception as error:  # a broken list of files raises many kinds: BadZipFile, struct.error, UnicodeDecodeError
+        notes.append(f"'{name}' is no whole zip file: {_reason(error)}.")
+        return
+    with archive:
+        entries = [e for e in archive.infolist() if not e.is_dir() and not _hidden(e.filename)]
+        if len(entries) > MOST_FILES:
+            raise InputError(f"'{name}' holds {len(entries):,} files; at most {MOST_FILES:,} can be read.")
+        if (size := sum(entry.file_size for entry in entries)) > 4 * MOST_BYTES:
+            most = 4 * MOST_BYTES // 2**20
+            raise InputError(f"'{name}' would unpack to {size / 2**20:,.0f} MB; at most {most} MB are read.")
+        for entry in entries:
+            if entry.flag_bits & 1:
+                notes.append(f"'{_last(entry.filename)}' in '{name}' is locked with a password; unpack it first.")
+                continue
+            try:
+                with archive.open(entry) as file:  # the stated size may lie: read one byte more than allowed
+                    content = file.read(MOST_BYTES + 1)
+            except Exception as error:  # broken content raises many kinds: BadZipFile, zlib.error, NotImplementedError
+                notes.append(f"'{_last(entry.filename)}' in '{name}' cannot be unpacked: {_reason(error)}.")
+                continue
+            yield _plain(entry.filename), content
+
+
+def _hidden(path: str) -> bool:
+    """What an operating system puts into zips of its own: __MACOSX/, .DS_Store."""
+    return path.startswith("__MACOSX") or path.rsplit("/", 1)[-1].startswith(".")
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())[:80].rstrip(".")
+    return "".join(c if c.isprintable() else "?" for c in text) or type(error).__name__
+
+
+def _upright(name: str, data: bytes, most: int = MOST_PIXELS_TOGETHER) -> Image.Image:
+    """One picture as RGB, turned as its EXIF says, a transparent ground laid on white; InputError in one sentence."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    short = _last(name)
     try:
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
             width, height = image.size
@@ -261,14 +348,113 @@ def _decoded(name: str, data: bytes, side: int) -> Vectors:
                 raise InputError(
                     f"'{short}' has {width} x {height} pixels; at most {MOST_PIXELS // 10**6} million are read."
                 )
-            square: Any = image.convert("RGB")
-            edge = min(width, height)
-            left, top = (width - edge) // 2, (height - edge) // 2
-            square = square.crop((left, top, left + edge, top + edge)).resize((side, side), Image.Resampling.LANCZOS)
-            return np.asarray(square, np.float32) / 255
+            if width * height > most:
+                millions = MOST_PIXELS_TOGETHER // 10**6
+                raise InputError(f"'{short}' is left out: {millions:,} million pixels are read at once.")
+            image.load()
+            turned: Image.Image = image
+            with suppress(Exception):  # a broken EXIF block raises many kinds; the picture itself can be read
+                turned = ImageOps.exif_transpose(image)
+            return _on_white(turned)
     except UnidentifiedImageError:
         raise InputError(f"'{short}' is no PNG, JPEG or WebP picture, whatever its name says.") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, EOFError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"'{short}' is broken: {str(error)[:80]}.") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise InputError(f"'{short}' has too many pixels; at most {MOST_PIXELS // 10**6} million are read.") from None
+    except InputError:
+        raise
+    except Exception as error:  # Pillow's readers raise many kinds on broken bytes: struct.error, KeyError, TypeError
+        raise InputError(f"'{short}' is broken: {_reason(error)}.") from None
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    from PIL import Image
+
+    if image.mode.startswith("I"):  # 16 bits of gray, which convert() would cut off at 255
+        return Image.fromarray((np.asarray(image, np.uint32) >> 8).astype(np.uint8)).convert("RGB")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    clear = image.convert("RGBA")
+    white = Image.new("RGBA", clear.size, "white")
+    return Image.alpha_composite(white, clear).convert("RGB")
+
+
+def _fitted(image: Image.Image, height: int, width: int) -> Image.Image:
+    """The middle of a picture that has these proportions, at this size."""
+    from PIL import Image, ImageOps
+
+    return ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
+
+
+INK = 0.3  # of the way from the ground to the brightest: above it is ink
+SHOWN = 500  # pictures of a set that tell its ground and the size of its things
+
+
+def as_picture(data: bytes, name: str, like: Pictures, *, invert: bool | None = None) -> Vectors:
+    """One picture (PNG, JPEG, WebP), prepared to be searched among `like`: float32 (1, height, width, channels), 0..1.
+
+    In color: the middle of the picture at the size of `like`, inverted only where `invert` is True. In gray: luminance,
+    by default (None) inverted when the border of one is light and that of the other dark, as a photo of dark ink on
+    white paper is among digits. Where the ground of `like` is dark, the ground is then brought to 0 and the brightest
+    to 1, and the ink is cut out, scaled to the usual size of things in `like`, and its center of mass put in the middle
+    as far as it stays whole (LeCun et al. 1998, for MNIST). A gray picture that has the size of `like` already, and is
+    not inverted, is taken as it is. Raises InputError in one sentence.
+    """
+    _, height, width, channels = like.pixels.shape
+    with _upright(name, data) as image:
+        if channels == 3:
+            fitted = np.asarray(_fitted(image, height, width), np.float32)[None] / 255
+            return 1 - fitted if invert else fitted
+        asis = image.size == (width, height)
+        gray = image.convert("L")
+    gray.thumbnail((512, 512))  # what follows looks at each pixel several times
+    values = np.asarray(gray, np.float32) / 255
+    dark = _ground(like.pixels[:SHOWN, ..., 0]) < 0.5
+    if turned := (_ground(values[None]) < 0.5) != dark if invert is None else invert:
+        values = 1 - values
+    if asis and not turned:
+        return values[None, ..., None]
+    shown = _centered(values, like.pixels[:SHOWN, ..., 0]) if dark else _resized(values, height, width)
+    return shown[None, ..., None]
+
+
+def _ground(pictures: Vectors) -> float:
+    """The median of the outermost pixels of (n, height, width)."""
+    edges = [pictures[:, 0], pictures[:, -1], pictures[:, :, 0], pictures[:, :, -1]]
+    return float(np.median(np.concatenate([edge.ravel() for edge in edges])))
+
+
+def _box(picture: Vectors) -> tuple[slice, slice] | None:
+    """Rows and columns that hold ink in (height, width); None without any."""
+    rows, columns = (np.flatnonzero((picture > INK).any(axis)) for axis in (1, 0))
+    return (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)) if len(rows) else None
+
+
+def _centered(values: Vectors, like: Vectors) -> Vectors:
+    """Ink on a dark ground, as large as that of (n, height, width) and in its middle: (height, width)."""
+    _, height, width = like.shape
+    ground = _ground(values[None])
+    bright = float(np.quantile(values, 0.999)) - ground
+    values = np.clip((values - ground) / bright, 0, 1) if bright > 0.1 else values  # else: nothing is drawn on it
+    box = _box(values) if bright > 0.1 else None
+    if box is None:
+        return _resized(values, height, width)
+    usual = [max(b[0].stop - b[0].start, b[1].stop - b[1].start) for b in map(_box, like) if b]
+    ink = values[box]
+    scale = (float(np.median(usual)) if usual else min(height, width)) / max(ink.shape)
+    high, wide = (max(1, min(most, round(n * scale))) for n, most in zip(ink.shape, (height, width), strict=True))
+    ink = _resized(ink, high, wide)
+    mass = np.maximum(ink, 1e-6)
+    middle_y = float((mass.sum(1) * (np.arange(high) + 0.5)).sum() / mass.sum())
+    middle_x = float((mass.sum(0) * (np.arange(wide) + 0.5)).sum() / mass.sum())
+    top = min(max(round(height / 2 - middle_y), 0), height - high)
+    left = min(max(round(width / 2 - middle_x), 0), width - wide)
+    shown = np.zeros((height, width), np.float32)
+    shown[top : top + high, left : left + wide] = ink
+    return shown
+
+
+def _resized(values: Vectors, height: int, width: int) -> Vectors:
+    from PIL import Image
+
+    small = Image.fromarray(np.ascontiguousarray(values, np.float32)).resize((width, height), Image.Resampling.LANCZOS)
+    return np.clip(np.asarray(small, np.float32), 0, 1)
