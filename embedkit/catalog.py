@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedkit.encoders.models import MINILM, ModelCard, cards
-from embedkit.errors import EmbedkitError
+from embedkit.errors import EmbedkitError, InputError
 from embedkit.paths import ASSETS
+from embedkit.sources import picture_sets
 from embedkit.sources.gensim_data import WIKIPEDIA, test_data
-from embedkit.words.pretrained import is_here, tables
+from embedkit.words import pretrained
 
-__all__ = ["CatalogRow", "catalog"]
+__all__ = ["CatalogRow", "catalog", "fetch_task_of"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,24 @@ class CatalogRow:
 
 def catalog() -> tuple[CatalogRow, ...]:
     """Everything, what comes with the install first; a look at file names, so it takes milliseconds."""
-    return (*_shipped(), *(_transformer(card) for card in cards().values()), *_tables())
+    return (*_shipped(), *(_transformer(card) for card in cards().values()), *_tables(), *_pictures())
+
+
+def fetch_task_of(name: str) -> tuple[str, dict[str, str]]:
+    """The task "module:function" that fetches what has this name, and its parameters; raises InputError."""
+    for known, task, parameter in (
+        (cards(), "embedkit.encoders.models:fetch_task", "name"),
+        (pretrained.tables(), "embedkit.words.pretrained:fetch_task", "key"),
+        (_fetched_pictures(), "embedkit.sources.picture_sets:fetch_pictures_task", "name"),
+    ):
+        if name in known:
+            return task, {parameter: name}
+    names = ", ".join((*cards(), *pretrained.tables(), *_fetched_pictures()))
+    raise InputError(f"There is nothing called '{name}' to fetch; known: {names}.")
+
+
+def _fetched_pictures() -> dict[str, picture_sets.PictureSet]:
+    return {key: row for key, row in picture_sets.picture_sets().items() if row.fetched}
 
 
 # name, title, kind, what for, licence, year; sizes and presence are read from the disk
@@ -79,11 +97,26 @@ def _transformer(card: ModelCard) -> CatalogRow:
 
 
 def _tables() -> Iterator[CatalogRow]:
-    for row in tables().values():
+    for row in pretrained.tables().values():
         what = f"Words, analogies: the first {row.words:,} words x {row.dims}"
         yield CatalogRow(
-            row.key, row.title, "static", what, row.megabytes, row.licence, row.year, is_here(row.key), row.key
+            row.key,
+            row.title,
+            "static",
+            what,
+            row.megabytes,
+            row.licence,
+            row.year,
+            pretrained.is_here(row.key),
+            row.key,
         )
+
+
+def _pictures() -> Iterator[CatalogRow]:
+    for row in picture_sets.picture_sets().values():
+        what = f"Pictures: {row.count:,} of {row.shape[0]} x {row.shape[1]}, {row.note}"
+        here, fetch = picture_sets.is_here(row.key), row.key if row.fetched else ""
+        yield CatalogRow(row.key, row.title, "pictures", what, row.megabytes, row.licence, row.year, here, fetch)
 
 
 def _size(path: Path) -> int | None:

@@ -2,6 +2,7 @@
 
 python -m embedkit list
 python -m embedkit fetch words/glove
+python -m embedkit fetch mnist
 python -m embedkit near words/minilm apple -k 5
 python -m embedkit build-assets --only words
 """
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from embedkit.catalog import CatalogRow
 
 __all__ = ["main"]
+
+LOOKED_AT = ("static", "pictures")  # kinds whose fetch, also of what is here, finds a damaged file and fetches it again
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,8 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     each = commands.add_parser("list", help="the methods, and the data and models that are here or can be fetched")
     each.set_defaults(command=_list)
 
-    each = commands.add_parser("fetch", help="fetch word vectors or a transformer, once; afterwards it works offline")
-    each.add_argument("name", help="a name from the list, such as words/glove or bert-base")
+    each = commands.add_parser(
+        "fetch", help="fetch word vectors, pictures or a model, once; afterwards it works offline"
+    )
+    each.add_argument("name", help="a name from the list, such as words/glove, mnist or bert-base")
     each.set_defaults(command=_fetch)
 
     each = commands.add_parser("near", help="the items nearest to an item, exact")
@@ -99,27 +104,27 @@ def _here(needs: Sequence[str], rows: dict[str, CatalogRow]) -> str:
 
 
 def _fetch(asked: argparse.Namespace) -> None:
-    from embedkit.catalog import catalog
-    from embedkit.encoders.models import fetch_model
-    from embedkit.words.pretrained import fetch_pretrained, tables
+    from embedkit.catalog import catalog, fetch_task_of
 
     rows = {row.name: row for row in catalog()}
     if asked.name not in rows:
-        known = ", ".join(row.fetch for row in rows.values() if row.fetch)
-        raise InputError(f"There is nothing called '{asked.name}' to fetch; known: {known}.")
+        fetch_task_of(asked.name)  # raises, with the names that can be fetched
     row = rows[asked.name]
     _say(f"{row.title}: {row.megabytes:,.1f} MB, licence {row.licence}, {row.year}.")
-    if row.fetch in tables():  # also when it is here: a damaged file is found and fetched again
-        with _Progress() as progress:
-            space = fetch_pretrained(row.fetch, progress)
-        print(f"{row.title} is here: {space.n:,} words x {space.d}. Next: python -m embedkit near {row.fetch} apple")
-    elif row.here:
+    if row.here and not (row.fetch and row.kind in LOOKED_AT):
         print(f"{row.title} is here already.")
-    elif row.fetch:
-        fetch_model(row.fetch)  # shows its own progress
-        print(f"{row.title} is here.")
-    else:
+        return
+    if not row.fetch:
         raise InputError(f"{row.title} comes with the install and is not there. Install again: make run")
+    task, params = fetch_task_of(row.fetch)
+    module, _, function = task.partition(":")
+    with _Progress() as progress:
+        _, found = getattr(importlib.import_module(module), function)(progress, **params)
+    if "words" in found:
+        size = f"{found['words']:,} words x {found['dims']}"
+        print(f"{row.title} is here: {size}. Next: python -m embedkit near {row.fetch} apple")
+    else:
+        print(f"{row.title} is here.")
 
 
 def _near(asked: argparse.Namespace) -> None:

@@ -1,5 +1,7 @@
 """The command line and the catalog behind it: what is here, what can be fetched, errors as sentences."""
 
+import importlib
+import inspect
 import json
 import os
 import subprocess
@@ -15,11 +17,12 @@ import numpy as np
 import pytest
 
 from embedkit import __version__
-from embedkit.catalog import catalog
+from embedkit.catalog import catalog, fetch_task_of
 from embedkit.cli import main
 from embedkit.encoders import models
-from embedkit.errors import FetchError, JobStopped
+from embedkit.errors import FetchError, InputError, JobStopped
 from embedkit.registry import methods
+from embedkit.sources import picture_sets
 from embedkit.space import Space
 from embedkit.words import pretrained, recipe
 
@@ -53,15 +56,31 @@ def test_list_shows_every_method_and_all_data(capsys: pytest.CaptureFixture[str]
 def test_the_catalog_says_for_everything_what_the_person_must_know() -> None:
     found = catalog()
     assert len({row.name for row in found}) == len(found)
-    assert {row.fetch for row in found if row.fetch} == {*models.cards(), *pretrained.tables()}
+    sets = {key for key, row in picture_sets.picture_sets().items() if row.fetched}
+    assert {row.fetch for row in found if row.fetch} == {*models.cards(), *pretrained.tables(), *sets}
     for row in found:
         assert row.title, row
         assert row.what, row
         assert row.licence, row
-        assert row.megabytes > 0, row
+        assert row.megabytes > 0 or row.name == "shapes", row  # which are drawn when asked
         assert 1990 < row.year < 2100, row
         assert row.here or row.fetch, row
     assert next(row for row in found if row.name == "minilm").here  # carried by its package
+
+
+def test_who_fetches_what_is_decided_for_all_that_can_be_fetched() -> None:
+    for row in catalog():
+        if row.fetch:
+            task, params = fetch_task_of(row.fetch)
+            module, _, function = task.partition(":")
+            assert callable(getattr(importlib.import_module(module), function)), row
+            assert list(params.values()) == [row.fetch]
+            inspect.signature(getattr(importlib.import_module(module), function)).bind(None, **params)
+    assert fetch_task_of("mnist") == ("embedkit.sources.picture_sets:fetch_pictures_task", {"name": "mnist"})
+    with pytest.raises(
+        InputError, match=r"There is nothing called 'digits' to fetch; known: minilm, .*words/glove.*mnist"
+    ):
+        fetch_task_of("digits")
 
 
 def test_the_catalog_is_quick() -> None:
@@ -102,6 +121,17 @@ def test_the_catalog_sees_fetched_vectors(home: Path) -> None:
     file.parent.mkdir(parents=True)
     file.write_bytes(b"x")
     assert {row.name for row in catalog() if row.here and row.fetch} == {"minilm", "words/glove"}
+
+
+def test_the_catalog_sees_fetched_pictures(home: Path) -> None:
+    folder = home / "home" / "pictures" / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    for name in ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"):
+        assert {row.name for row in catalog() if row.here and row.fetch} == {"minilm"}
+        (folder / name).write_bytes(b"x")
+    assert {row.name for row in catalog() if row.here and row.fetch} == {"minilm", "mnist"}
+    here = {row.name: row for row in catalog() if row.kind == "pictures" and row.here and not row.fetch}
+    assert set(here) == {"digits", "shapes"}
 
 
 def test_near_gives_a_table_with_the_asked_word_marked(capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,16 +209,42 @@ def test_fetch_on_a_terminal_writes_over_one_line(
     assert capsys.readouterr().err.endswith("\r 50%  long text\r 60%  text     \nIt did not arrive.\n")
 
 
-def test_fetch_of_a_transformer(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_of_a_transformer(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tiny_folder: Path
+) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(models, "fetch_model", asked.append)
+
+    def fetch(name: str) -> models.ModelFiles:
+        asked.append(name)
+        return models.ModelFiles(tiny_folder, "hub cache", "MPNet")
+
+    monkeypatch.setattr(models, "fetch_model", fetch)
     assert main(["fetch", "mpnet"]) == 0
     assert asked == ["mpnet"]
     out, err = capsys.readouterr()
-    assert (out, err) == ("MPNet is here.\n", "MPNet: 438.0 MB, licence Apache-2.0, 2021.\n")
+    assert (out, err) == ("MPNet is here.\n", "MPNet: 438.0 MB, licence Apache-2.0, 2021.\nFetching from the hub\n")
 
 
-@pytest.mark.parametrize("name", ["words/minilm", "wikipedia", "minilm"])
+@pytest.mark.parametrize("here", [False, True])
+def test_fetch_of_pictures_looks_also_at_what_is_here(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, here: bool
+) -> None:
+    asked: list[str] = []
+
+    def fetch(key: str, report: Callable[[float | None, str], object]) -> Path:
+        report(0.5, "6 of 12 MB")
+        asked.append(key)
+        return Path()
+
+    monkeypatch.setattr(picture_sets, "is_here", lambda key: here)
+    monkeypatch.setattr(picture_sets, "fetch_pictures", fetch)
+    assert main(["fetch", "mnist"]) == 0
+    assert asked == ["mnist"]
+    out, err = capsys.readouterr()
+    assert (out, err) == ("MNIST is here.\n", "MNIST: 11.6 MB, licence CC BY-SA 3.0, 1998.\n 50%  6 of 12 MB\n")
+
+
+@pytest.mark.parametrize("name", ["words/minilm", "wikipedia", "minilm", "digits", "shapes"])
 def test_what_is_here_is_not_fetched(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

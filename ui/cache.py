@@ -9,10 +9,12 @@ from contextlib import suppress
 import streamlit as st
 
 import embedkit
+from embedkit.catalog import fetch_task_of
 from embedkit.contexts import Layers, Meaning, Occurrence, SharedMap, meaning, read_layers, shared_map
 from embedkit.encoders.transformer import Transformer, load_transformer
+from embedkit.images import Pca, Recipe, Source, Trained, fit_pca, load_source, trained_at
 from embedkit.jobs import Job, Pool, default_pool
-from embedkit.space import Space
+from embedkit.space import Space, Vectors
 from embedkit.store import recipe_key
 from embedkit.words import CategoryScore, score_category, to_table
 
@@ -45,6 +47,42 @@ def shared(found: Layers) -> SharedMap:
 def meaning_of(found: Layers, row: int) -> Meaning:
     """The static words near one occurrence, read by MiniLM."""
     return meaning(space("words/minilm"), to_table(found.vectors[-1]), row, found.word)
+
+
+@st.cache_resource(max_entries=48, show_spinner=False)
+def trained(key: str, epoch: int, recipe: Recipe, shape: tuple[int, ...]) -> Trained | None:
+    """An autoencoder as it was after an epoch; `key` is that of its training."""
+    return trained_at(pool().store, key, epoch, recipe, shape)
+
+
+@st.cache_resource(max_entries=48, show_spinner=False)
+def codes(key: str, epoch: int, source: Source, recipe: Recipe) -> Vectors:
+    """Latent vectors of all pictures after an epoch of a training that is kept."""
+    pictures = load_source(source)
+    found = trained(key, epoch, recipe, pictures.pixels.shape[1:])
+    assert found is not None
+    return found.model.encode(pictures.pixels)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def pca(source: Source, size: int) -> Pca:
+    """PCA of the training pictures."""
+    pictures = load_source(source)
+    return fit_pca(pictures.pixels[pictures.split()[0]], size)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def picture_space(source: Source, name: str, *, size: int = 0, key: str = "", recipe: Recipe | None = None) -> Space:
+    """Pictures as vectors: "pixels", "PCA" of `size`, or "autoencoder" as the training `key` left it."""
+    pictures = load_source(source)
+    if name == "pixels":
+        vectors = pictures.flat
+    elif name == "PCA":
+        vectors = pca(source, size).encode(pictures.pixels)
+    else:
+        assert recipe is not None
+        vectors = codes(key, recipe.whole(len(pictures.split()[0])).epochs, source, recipe)
+    return Space(f"{pictures.key}/{name}", f"{name} of {pictures.title.lower()}", pictures.names, vectors)
 
 
 def transformer(model: str = "minilm", folder: str = "") -> Transformer:
@@ -89,16 +127,13 @@ def _fetches() -> dict[str, Job]:
 
 
 def fetch(name: str, title: str) -> Job:
-    """The download of a model or of word vectors, started at the first ask, the same for everybody until it ended.
+    """A download of what the catalog names, started at the first ask, the same for everybody until it ended.
 
     A stored result does not prove that the files are still there, so each download has a key of its own.
     """
     jobs = _fetches()
     if name not in jobs:
-        if name.startswith("words/"):
-            task, params = "embedkit.words.pretrained:fetch_task", {"key": name}
-        else:
-            task, params = "embedkit.encoders.models:fetch_task", {"name": name}
+        task, params = fetch_task_of(name)
         key = recipe_key(task, **params, started=time.time())
         jobs[name] = pool().submit(task, params, title=f"Fetching {title}", key=key)
     return jobs[name]
