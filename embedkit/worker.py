@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -80,9 +80,15 @@ class Report:
         """Keep step `n` (arrays by name, and meta) and announce it; pages read it while the work goes on."""
         name = f"{self._title}, step {n}"
         if self._store is not None and self._store.put(step_key(self._key, n), arrays, meta, name):
-            self.steps.append(n)
-            self._send({"at": "step", "n": n})
+            self.kept([n])
         self._check()  # after the step is kept: a stopped training shows its last one
+
+    def kept(self, numbers: Iterable[int]) -> None:
+        """Count steps that the store holds already as steps of this run: it goes on where an earlier one was stopped."""
+        for n in numbers:
+            if n not in self.steps:
+                self.steps.append(n)
+                self._send({"at": "step", "n": n})
 
     def flush(self) -> None:
         """Send the report that waits, if one does."""
@@ -120,9 +126,11 @@ def _run(order: Message, store: Store, packages: list[str], report: Report, stop
                 report(None)
             if store.get(key) is not None:
                 return {"at": "done"}
-            entry = Entry.of(work(report, **order["params"]))
-            if report.steps:
-                store.put_bytes(step_key(key, None), json.dumps(report.steps).encode(), f"{title}, list of steps")
+            try:
+                entry = Entry.of(work(report, **order["params"]))
+            finally:  # of a stopped one as well: the next visit finds how far it came
+                if report.steps:
+                    store.put_bytes(step_key(key, None), json.dumps(report.steps).encode(), f"{title}, list of steps")
             kept = store.put(key, entry.arrays, entry.meta, title)
             return {"at": "done"} if kept else {"at": "done", "elsewhere": _put_elsewhere(key, entry, title)}
     except JobStopped:

@@ -13,6 +13,7 @@ from embedkit.catalog import fetch_task_of
 from embedkit.contexts import Layers, Meaning, Occurrence, SharedMap, meaning, read_layers, shared_map
 from embedkit.encoders.transformer import Transformer, load_transformer
 from embedkit.images import Pca, Recipe, Source, Trained, fit_pca, load_source, trained_at
+from embedkit.images.walk import Plane, plane_of, sheet
 from embedkit.jobs import Job, Pool, default_pool
 from embedkit.space import Space, Vectors
 from embedkit.store import recipe_key
@@ -83,6 +84,28 @@ def picture_space(source: Source, name: str, *, size: int = 0, key: str = "", re
         assert recipe is not None
         vectors = codes(key, recipe.whole(len(pictures.split()[0])).epochs, source, recipe)
     return Space(f"{pictures.key}/{name}", f"{name} of {pictures.title.lower()}", pictures.names, vectors)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def plane(key: str, epoch: int, source: Source, recipe: Recipe) -> Plane:
+    """The plane through the latent vectors of all pictures."""
+    return plane_of(codes(key, epoch, source, recipe))
+
+
+def cells_for(height: int) -> int:
+    """How many pictures of this height the longer side of a decoded plane holds: under 1,000 pixels in all."""
+    return min(60, max(20, 960 // height))
+
+
+@st.cache_resource(max_entries=8, show_spinner="Decoding the plane ...")
+def decoded_sheet(key: str, source: Source, recipe: Recipe) -> Vectors:
+    """The whole plane of a finished training, decoded."""
+    pictures = load_source(source)
+    epoch = recipe.whole(len(pictures.split()[0])).epochs
+    found = trained(key, epoch, recipe, pictures.pixels.shape[1:])
+    assert found is not None
+    through = plane(key, epoch, source, recipe)
+    return sheet(found.model, through, through.cells(cells_for(pictures.pixels.shape[1])))
 
 
 def transformer(model: str = "minilm", folder: str = "") -> Transformer:

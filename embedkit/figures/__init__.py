@@ -2,5 +2,20 @@
 
 from embedkit.figures.maps import MapMarks, axes_map, point_map
 from embedkit.figures.panels import layer_lines, layer_map, strips, trust_bars
+from embedkit.figures.pictures import PictureRow, data_address, loss_lines, picture_rows, setting_lines, signed
 
-__all__ = ["MapMarks", "axes_map", "layer_lines", "layer_map", "point_map", "strips", "trust_bars"]
+__all__ = [
+    "MapMarks",
+    "PictureRow",
+    "axes_map",
+    "data_address",
+    "layer_lines",
+    "layer_map",
+    "loss_lines",
+    "picture_rows",
+    "point_map",
+    "setting_lines",
+    "signed",
+    "strips",
+    "trust_bars",
+]

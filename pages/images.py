@@ -1,0 +1,22 @@
+"""Pictures: train an autoencoder in sight, walk its latent space, compare its vectors with those of classifiers."""
+
+import streamlit as st
+
+from ui import images_setup, images_train, images_walk
+from ui.controls import choice
+from ui.frame import page
+
+VIEWS = {"Train": images_train.view, "Walk": images_walk.view}
+
+with page(
+    "Pictures as points",
+    "A network squeezes each picture into a few numbers and draws it again from them. Watch it learn, then walk about.",
+):
+    name = choice("What to do", list(VIEWS), key="view", help="Five ways to question vectors of pictures.")
+    left, right = st.columns([1, 3], gap="medium")
+    with left:
+        found = images_setup.pictures()
+        recipe = images_setup.autoencoder() if found else None
+    with right:
+        if found and recipe:
+            VIEWS[name](images_setup.Setup(*found, recipe))

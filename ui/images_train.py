@@ -1,0 +1,219 @@
+"""Training an autoencoder in sight: the latent map, the losses and the pictures move while it learns; step back after."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from embedkit.errors import EmbedkitError
+from embedkit.figures import PictureRow, loss_lines, picture_rows, point_map, signed
+from embedkit.images import (
+    Figures,
+    Trained,
+    examples,
+    fit_pca,
+    kept_steps,
+    mean_squared_error,
+    request_training,
+)
+from embedkit.jobs import Job
+from embedkit.space import Vectors
+from ui import cache
+from ui.controls import BIND
+from ui.frame import chart
+from ui.images_setup import Setup
+
+FEW = 2_500  # points of the latent map; more are a sample, and the caption says so
+COLUMNS = 10
+
+
+def finished(setup: Setup) -> Job | None:
+    """The finished training of a setup. Else it runs, and its progress, its stop or its error is drawn; then None."""
+    held = st.session_state.get("train_job")
+    if held is None or held.key != setup.key:
+        left = kept_steps(cache.pool().store, setup.key)
+        if left and cache.pool().store.get_meta(setup.key) is None:
+            _stopped(setup, left)
+            return None
+        held = request_training(setup.source, setup.recipe, cache.pool())
+        st.session_state["train_job"] = held
+    held.wait(0.1)
+    if not held.finished:
+        _live(held, setup)
+        return None
+    if held.state == "stopped" and held.steps:
+        _stopped(setup, held.steps)
+        return None
+    try:
+        held.result()
+    except EmbedkitError as error:
+        st.error(str(error), icon=":material/error:")
+        if st.button("Train again", icon=":material/refresh:", key="again", help="Start this training anew"):
+            st.session_state.pop("train_job", None)
+            st.rerun()
+        return None
+    return held
+
+
+@st.fragment(run_every=0.6)
+def _live(job: Job, setup: Setup) -> None:
+    """The training as it is now; it draws itself again and again, the rest of the page stands still."""
+    if job.finished:
+        st.rerun()
+    ahead = f" · {job.ahead} before it" if job.ahead else ""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(job.fraction or 0.0, text=f"{job.title}: {job.text or 'starting'}{ahead} · {job.seconds:.0f} s")
+        if st.button("Stop", key="stop_training", icon=":material/stop_circle:", help="It keeps its last step"):
+            job.stop()
+    steps = job.steps
+    shown = cache.trained(job.key, steps[-1], setup.recipe, setup.pictures.pixels.shape[1:]) if steps else None
+    if shown is None:
+        st.caption("The first step is being made.")
+        return
+    curve = job.data.get("curve") or shown.curve
+    draw(setup, job.key, shown, np.asarray(curve, np.float64))
+
+
+def _stopped(setup: Setup, steps: tuple[int, ...]) -> None:
+    shown = cache.trained(setup.key, steps[-1], setup.recipe, setup.pictures.pixels.shape[1:])
+    if shown is None:
+        st.session_state.pop("train_job", None)
+        st.error("The steps of this training are no longer kept. Press Train again.", icon=":material/error:")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.info(f"Stopped after epoch {shown.epoch} of {shown.epochs}; the last step is kept.", icon=":material/pause_circle:")
+        if st.button("Resume", key="resume", icon=":material/play_arrow:", help="Goes on exactly where it was stopped"):
+            st.session_state["train_job"] = request_training(setup.source, setup.recipe, cache.pool())
+            st.rerun()
+    draw(setup, setup.key, shown, shown.curve)
+
+
+def view(setup: Setup) -> None:
+    """Draw the training, and once it is finished the slider back through its steps and the table beside PCA."""
+    job = finished(setup)
+    if job is None:
+        return
+    shown = _chosen_step(setup, job)
+    if shown is None:
+        return
+    draw(setup, job.key, shown, cache.trained(job.key, shown.epochs, setup.recipe, setup.pictures.pixels.shape[1:]).curve)
+    _table(job, shown)
+
+
+def _chosen_step(setup: Setup, job: Job) -> Trained | None:
+    steps = job.steps
+    back = int(
+        st.slider(
+            "Step back",
+            1 - 16,
+            0,
+            0,
+            key="back",
+            bind=BIND,
+            help="0 is the finished training; to the left, ever earlier steps, up to the untrained network.",
+        )
+    )
+    epoch = steps[max(0, len(steps) - 1 + back)]
+    found = cache.trained(job.key, epoch, setup.recipe, setup.pictures.pixels.shape[1:])
+    if found is None:
+        st.caption("That step is no longer kept; the last one is shown.")
+        found = cache.trained(job.key, steps[-1], setup.recipe, setup.pictures.pixels.shape[1:])
+    return found
+
+
+def draw(setup: Setup, key: str, shown: Trained, curve: Vectors) -> None:
+    """The latent map, the curve of the losses, and pictures over their reconstructions over the errors."""
+    pictures, size = setup.pictures, setup.recipe.latent
+    _, held_rows = pictures.split()
+    pca = cache.pca(setup.source, size)
+    with st.container(horizontal=True):
+        st.metric("Epoch", f"{shown.epoch} of {shown.epochs}", width="content")
+        st.metric("Error on training pictures", f"{shown.train_loss:.4f}", width="content")
+        st.metric("Error on held-out pictures", f"{shown.held_loss:.4f}", width="content")
+        pca_error = mean_squared_error(pictures.pixels[held_rows], pca.reconstruct(pictures.pixels[held_rows]))
+        st.metric(f"PCA with {pca.size} numbers, held-out", f"{pca_error:.4f}", width="content")
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        _map(setup, key, shown)
+    with right:
+        chart(
+            loss_lines(curve, epoch=shown.epoch, epochs=shown.epochs, pca=pca_error, height=380),
+            key="losses",
+            alt=f"Mean squared error by epoch; at epoch {shown.epoch}: {shown.train_loss:.4f} on training, {shown.held_loss:.4f} on held-out pictures",
+        )
+    rows = list(examples(pictures, held_rows, COLUMNS))
+    given = pictures.pixels[rows]
+    ours, theirs = shown.model.reconstruct(given), pca.reconstruct(given)
+    st.html(
+        picture_rows(
+            [
+                PictureRow("held-out picture", given, [pictures.labels[row] for row in rows]),
+                PictureRow(f"autoencoder, {size} numbers", ours),
+                PictureRow("its error", signed(ours - given)),
+                PictureRow(f"PCA, {pca.size} numbers", theirs),
+                PictureRow("its error", signed(theirs - given)),
+            ],
+            72,
+        )
+    )
+    st.caption("Errors: white is right, orange came out too bright, blue too dark. Error is the mean squared error of a pixel, pixels run from 0 to 1.")
+
+
+def sample_rows(n: int, most: int = FEW) -> Vectors:
+    """Rows to draw, all or an even sample."""
+    return np.arange(n) if n <= most else np.linspace(0, n - 1, most).round().astype(np.int64)
+
+
+def _map(setup: Setup, key: str, shown: Trained) -> None:
+    pictures = setup.pictures
+    rows = sample_rows(pictures.n)
+    codes = cache.codes(key, shown.epoch, setup.source, setup.recipe)
+    flat, how = codes, "The latent plane itself: each picture stands at its two numbers."
+    if codes.shape[1] > 2:
+        plane = fit_pca(codes, 2)
+        share = float(plane.encode(codes).var(0).sum() / max(codes.var(0).sum(), 1e-12))
+        flat, how = plane.encode(codes), f"PCA of the {codes.shape[1]} latent numbers; the two axes hold {share:.0%} of their variance."
+    if len(rows) < pictures.n:
+        how += f" {len(rows):,} of {pictures.n:,} pictures are drawn."
+    figure = point_map(
+        flat[rows].astype(np.float32),
+        [pictures.names[row] for row in rows],
+        groups=[pictures.labels[row] for row in rows] if 1 < len(pictures.classes) <= 24 else None,
+        labels=0,
+        height=380,
+    )
+    chart(figure, key="latent_map", alt=f"Latent map of {len(rows)} pictures after epoch {shown.epoch}")
+    st.caption(how)
+
+
+def _table(job: Job, shown: Trained) -> None:
+    if shown.epoch != shown.epochs:
+        st.caption("The table below is of the finished training.")
+    found = [Figures(**each) for each in job.result().meta["figures"]]
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "method": [each.name for each in found],
+                "numbers a picture": [each.size for each in found],
+                "error, training": [each.train_error for each in found],
+                "error, held-out": [each.held_error for each in found],
+                "kNN accuracy, held-out": [each.accuracy for each in found],
+            }
+        ),
+        hide_index=True,
+        key="figures",
+        column_config={
+            "error, training": st.column_config.NumberColumn(format="%.4f"),
+            "error, held-out": st.column_config.NumberColumn(format="%.4f"),
+            "kNN accuracy, held-out": st.column_config.NumberColumn(
+                format="percent", help="The label of most of the 5 nearest training pictures, by Euclidean distance"
+            ),
+        },
+        alt="Errors and accuracy of the autoencoder and of PCA of the same size",
+    )
+    meta = job.result().meta
+    st.caption(
+        f"{meta['parameters']:,} weights, trained in {meta['seconds']:.1f} s on three quarters of the pictures; the held-out quarter took no part. "
+        "PCA was fitted on the same training pictures."
+    )
