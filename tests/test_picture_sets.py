@@ -31,6 +31,7 @@ from embedkit.sources.picture_sets import (
     load_test_part,
     picture_sets,
 )
+from embedkit.store import default_store, recipe_key
 from embedkit.worker import Report
 
 FETCHED = ("mnist", "fashion-mnist", "cifar10")
@@ -583,6 +584,31 @@ def test_two_who_fetch_at_once_share_one_download(served: Served) -> None:
         thread.join()
     assert served.asked == ["/cifar.tar.gz"]
     assert is_here("cifar10")
+
+
+def test_who_comes_while_another_process_fetches_waits_and_may_stop(served: Served) -> None:
+    def report(fraction: float | None, text: str) -> None:
+        told.append(text)
+        raise JobStopped("Fetching was stopped.")
+
+    def fetch() -> None:
+        with pytest.raises(JobStopped):
+            fetch_pictures("mnist", report)
+
+    told: list[str] = []
+    with default_store().locked(recipe_key("fetch pictures", name="mnist")):
+        thread = threading.Thread(target=fetch)
+        thread.start()
+        thread.join(20)
+    assert told == ["Waiting: somebody else is fetching MNIST just now."]
+    assert served.asked == []
+
+
+def test_a_tar_that_was_left_over_is_removed(served: Served) -> None:
+    place = fetch_pictures("cifar10")
+    (place.parent / "cifar-10-binary.tar.gz").write_bytes(tar())
+    fetch_pictures("cifar10")
+    assert kept() == set(BATCHES)
 
 
 def test_as_a_task(served: Served) -> None:

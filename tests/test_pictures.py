@@ -3,7 +3,6 @@
 import gzip
 import io
 import struct
-import time
 import warnings
 import zipfile
 import zlib
@@ -16,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from embedkit.errors import DamagedFile, InputError
 from embedkit.sources import pictures
@@ -319,12 +319,13 @@ def test_what_a_system_puts_into_zips_is_passed_over():
         from_files([("empty.zip", zipped({}))])
 
 
-def test_a_zip_of_very_many_files_is_refused_before_they_are_listed():
-    for count in (3_000, 9_000):
-        start = time.perf_counter()
-        with pytest.raises(InputError, match=rf"holds {count:,} files; at most 2,000"):
-            from_files([("many.zip", zipped({f"{i}": b"" for i in range(count)}))])
-        assert time.perf_counter() - start < 5
+def test_a_zip_of_very_many_files_is_refused_before_they_are_listed(monkeypatch):
+    with pytest.raises(InputError, match="holds 3,000 files; at most 2,000"):
+        from_files([("many.zip", zipped({f"{i}": b"" for i in range(3_000)}))])
+    many = zipped({f"{i}": b"" for i in range(9_000)})
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    with pytest.raises(InputError, match="holds 9,000 files; at most 2,000"):
+        from_files([("many.zip", many)])
     with pytest.raises(InputError, match="more than 2,000 files"):
         from_files([("a.png", b"x")] * 2_001)
 
@@ -362,6 +363,19 @@ def test_a_few_bytes_that_promise_a_huge_picture(size, says):
     assert found.names == ("good.png",)
     assert len(found.notes) == 1
     assert says in found.notes[0]
+
+
+@pytest.mark.parametrize("error", [struct.error("unpack"), KeyError(3), TypeError("none"), MemoryError(), OSError()])
+def test_whatever_a_reader_raises_is_a_sentence(monkeypatch, error):
+    def load(self: Image.Image) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PngImageFile, "load", load)
+        found = from_files([("broken.png", picture()), ("good.jpg", picture("JPEG"))])
+    assert found.names == ("good.jpg",)
+    assert len(found.notes) == 1
+    assert found.notes[0].startswith("'broken.png' is broken: ")
 
 
 def test_all_pictures_together_have_a_limit_too(monkeypatch):
@@ -458,8 +472,8 @@ def test_the_ink_gets_the_size_of_the_set_and_its_mass_the_middle():
 
 
 def test_a_picture_of_the_set_itself_is_taken_as_it_is():
-    pixels = np.random.default_rng(0).integers(0, 256, (4, 28, 28, 1)) / 255
-    pixels[:, [0, -1]] = pixels[:, :, [0, -1]] = 0
+    pixels = np.zeros((4, 28, 28, 1))
+    pixels[:, 3:9, 4:8] = np.random.default_rng(0).integers(100, 256, (4, 6, 4, 1)) / 255  # not in the middle
     data = saved(Image.fromarray((pixels[2, ..., 0] * 255).round().astype(np.uint8)))
     np.testing.assert_allclose(as_picture(data, "own.png", set_of(pixels))[0], pixels[2], atol=1e-6)
 
