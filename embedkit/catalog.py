@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedkit.encoders.models import MINILM, ModelCard, cards
+from embedkit.encoders.vision import LICENCE as VISION_LICENCE
 from embedkit.errors import EmbedkitError, InputError
 from embedkit.paths import ASSETS
 from embedkit.sources import picture_sets
@@ -42,7 +43,7 @@ class CatalogRow:
 
 def catalog() -> tuple[CatalogRow, ...]:
     """Everything, what comes with the install first; a look at file names, so it takes milliseconds."""
-    return (*_shipped(), *(_transformer(card) for card in cards().values()), *_tables(), *_pictures())
+    return (*_shipped(), *(_transformer(card) for card in cards().values()), *_tables(), *_pictures(), *_vision())
 
 
 def fetch_task_of(name: str) -> tuple[str, dict[str, str]]:
@@ -50,11 +51,12 @@ def fetch_task_of(name: str) -> tuple[str, dict[str, str]]:
     for known, task, parameter in (
         (cards(), "embedkit.encoders.models:fetch_task", "name"),
         (pretrained.tables(), "embedkit.words.pretrained:fetch_task", "key"),
+        ([row[0] for row in _VISION], "embedkit.encoders.vision:fetch_vision_task", "name"),
         (_fetched_pictures(), "embedkit.sources.picture_sets:fetch_pictures_task", "name"),
     ):
         if name in known:
             return task, {parameter: name}
-    names = ", ".join((*cards(), *pretrained.tables(), *_fetched_pictures()))
+    names = ", ".join(row.fetch for row in catalog() if row.fetch)
     raise InputError(f"There is nothing called '{name}' to fetch; known: {names}.")
 
 
@@ -73,6 +75,12 @@ _GENSIM = (
     ("google-analogies", "Google analogies", "test", "Testing analogies", "Apache-2.0", 2013, "questions-words.txt"),
     ("wordsim353", "WordSim-353", "test", "Testing relatedness of words", "not stated", 2002, "wordsim353.tsv"),
     ("simlex999", "SimLex-999", "test", "Testing similarity of words", "not stated", 2015, "simlex999.txt"),
+)
+# key, title, megabytes, year, file: what `vision_cards()` says, which imports torchvision for it and takes seconds
+_VISION = (
+    ("vgg16", "VGG16", 553, 2014, "vgg16-397923af.pth"),
+    ("resnet50", "ResNet-50", 103, 2015, "resnet50-11ad3fa6.pth"),
+    ("vit-b16", "ViT-B/16", 346, 2020, "vit_b_16-c867db91.pth"),
 )
 
 
@@ -117,6 +125,15 @@ def _pictures() -> Iterator[CatalogRow]:
         what = f"Pictures: {row.count:,} of {row.shape[0]} x {row.shape[1]}, {row.note}"
         here, fetch = picture_sets.is_here(row.key), row.key if row.fetched else ""
         yield CatalogRow(row.key, row.title, "pictures", what, row.megabytes, row.licence, row.year, here, fetch)
+
+
+def _vision() -> Iterator[CatalogRow]:
+    # as torch.hub finds its folder, whose import alone would take longer than all of this
+    root = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch"
+    folder = Path(root).expanduser() / "hub" / "checkpoints"
+    for key, title, megabytes, year, file in _VISION:
+        here = (folder / file).is_file()
+        yield CatalogRow(key, title, "network", "Vectors of pictures", megabytes, VISION_LICENCE, year, here, key)
 
 
 def _size(path: Path) -> int | None:

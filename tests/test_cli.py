@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from embedkit import __version__
-from embedkit.catalog import catalog, fetch_task_of
+from embedkit.catalog import CatalogRow, catalog, fetch_task_of
 from embedkit.cli import main
-from embedkit.encoders import models
+from embedkit.encoders import models, vision
 from embedkit.errors import FetchError, InputError, JobStopped
 from embedkit.registry import methods
 from embedkit.sources import picture_sets
@@ -34,6 +34,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Nothing was fetched on this machine: neither vectors nor transformers."""
     monkeypatch.setenv("EMBEDKIT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     return tmp_path
 
 
@@ -57,7 +58,8 @@ def test_the_catalog_says_for_everything_what_the_person_must_know() -> None:
     found = catalog()
     assert len({row.name for row in found}) == len(found)
     sets = {key for key, row in picture_sets.picture_sets().items() if row.fetched}
-    assert {row.fetch for row in found if row.fetch} == {*models.cards(), *pretrained.tables(), *sets}
+    networks = vision.vision_cards()
+    assert {row.fetch for row in found if row.fetch} == {*models.cards(), *pretrained.tables(), *sets, *networks}
     for row in found:
         assert row.title, row
         assert row.what, row
@@ -121,6 +123,22 @@ def test_the_catalog_sees_fetched_vectors(home: Path) -> None:
     file.parent.mkdir(parents=True)
     file.write_bytes(b"x")
     assert {row.name for row in catalog() if row.here and row.fetch} == {"minilm", "words/glove"}
+
+
+def test_the_catalog_knows_the_networks_as_torchvision_does(home: Path) -> None:
+    for key, card in vision.vision_cards().items():
+
+        def row(name: str = key) -> CatalogRow:
+            return next(each for each in catalog() if each.name == name)
+
+        said = (row().title, row().megabytes, row().licence, row().year)
+        assert said == (card.title, card.megabytes, card.licence, card.year)
+        assert not row().here
+        file = home / "torch" / "hub" / "checkpoints" / card.file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"x")
+        assert row().here
+        assert vision.find_vision(key) == file
 
 
 def test_the_catalog_sees_fetched_pictures(home: Path) -> None:
