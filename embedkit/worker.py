@@ -84,7 +84,7 @@ class Report:
         self._check()  # after the step is kept: a stopped training shows its last one
 
     def kept(self, numbers: Iterable[int]) -> None:
-        """Count steps that the store holds already as steps of this run: it goes on where an earlier one was stopped."""
+        """Count steps that the store holds already as this run's: it goes on where an earlier one was stopped."""
         for n in numbers:
             if n not in self.steps:
                 self.steps.append(n)

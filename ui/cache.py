@@ -12,7 +12,20 @@ import embedkit
 from embedkit.catalog import fetch_task_of
 from embedkit.contexts import Layers, Meaning, Occurrence, SharedMap, meaning, read_layers, shared_map
 from embedkit.encoders.transformer import Transformer, load_transformer
-from embedkit.images import Pca, Recipe, Source, Trained, fit_pca, load_source, trained_at
+from embedkit.images import (
+    Autoencoder,
+    Pca,
+    Recipe,
+    Source,
+    Trained,
+    fit_pca,
+    label_columns,
+    load_source,
+    trained_at,
+    training_key,
+)
+from embedkit.images.classifiers import Classifier, ClassifierRecipe
+from embedkit.images.compare import accuracies, classifier_key, classifier_of
 from embedkit.images.walk import Plane, plane_of, sheet
 from embedkit.jobs import Job, Pool, default_pool
 from embedkit.space import Space, Vectors
@@ -65,6 +78,58 @@ def codes(key: str, epoch: int, source: Source, recipe: Recipe) -> Vectors:
     return found.model.encode(pictures.pixels)
 
 
+def epochs_of(source: Source, recipe: Recipe) -> int:
+    """The number of epochs of a training, which an autoencoder's recipe may leave to the data."""
+    pictures = load_source(source)
+    return recipe.whole(len(pictures.split()[0]), pictures.flat.shape[1]).epochs
+
+
+def autoencoder(source: Source, size: int, seed: int) -> Autoencoder:
+    """The autoencoder of the comparison, whose training is kept."""
+    recipe = Recipe(latent=size, seed=seed)
+    found = trained(
+        training_key(source, recipe), epochs_of(source, recipe), recipe, load_source(source).pixels.shape[1:]
+    )
+    assert found is not None
+    return found.model
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def classifier(source: Source, recipe: ClassifierRecipe, column: str) -> Classifier:
+    """A classifier whose training is kept."""
+    entry = pool().store.get(classifier_key(source, recipe, column))
+    if entry is None:
+        raise embedkit.InputError("This classifier is no longer kept. Open the page again.")
+    return classifier_of(entry)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def classifier_space(source: Source, recipe: ClassifierRecipe, column: str) -> Space:
+    """Pictures as vectors of a classifier."""
+    pictures, model = load_source(source), classifier(source, recipe, column)
+    name = {"cnn": "CNN", "vit": "ViT"}[recipe.kind]
+    title = f"{name} of {pictures.title.lower()}, trained on {column}"
+    return Space(f"{pictures.key}/{recipe.kind}/{column}", title, pictures.names, model.encode(pictures.pixels))
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the pictures with the large network ...")
+def vision_space(source: Source, name: str, folder: str) -> Space:
+    """Pictures as vectors of a pretrained classifier."""
+    from embedkit.encoders.vision import load_vision
+
+    pictures = load_source(source)
+    vectors = load_vision(name, folder).encode(pictures.pixels)
+    return Space(f"{pictures.key}/{name}", f"{name} of {pictures.title.lower()}", pictures.names, vectors)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def picture_accuracies(source: Source, keys: tuple[str, ...], _spaces: dict[str, Space]) -> dict[str, dict[str, float]]:
+    """kNN accuracies of several spaces of the same pictures; `keys` say which spaces they are."""
+    pictures = load_source(source)
+    columns = label_columns(pictures)
+    return accuracies(pictures, {name: space.vectors for name, space in _spaces.items()}, columns)
+
+
 @st.cache_resource(max_entries=16, show_spinner=False)
 def pca(source: Source, size: int) -> Pca:
     """PCA of the training pictures."""
@@ -82,7 +147,7 @@ def picture_space(source: Source, name: str, *, size: int = 0, key: str = "", re
         vectors = pca(source, size).encode(pictures.pixels)
     else:
         assert recipe is not None
-        vectors = codes(key, recipe.whole(len(pictures.split()[0])).epochs, source, recipe)
+        vectors = codes(key, epochs_of(source, recipe), source, recipe)
     return Space(f"{pictures.key}/{name}", f"{name} of {pictures.title.lower()}", pictures.names, vectors)
 
 
@@ -101,7 +166,7 @@ def cells_for(height: int) -> int:
 def decoded_sheet(key: str, source: Source, recipe: Recipe) -> Vectors:
     """The whole plane of a finished training, decoded."""
     pictures = load_source(source)
-    epoch = recipe.whole(len(pictures.split()[0])).epochs
+    epoch = epochs_of(source, recipe)
     found = trained(key, epoch, recipe, pictures.pixels.shape[1:])
     assert found is not None
     through = plane(key, epoch, source, recipe)

@@ -129,7 +129,13 @@ def autoencoder() -> Recipe:
             help="Convolutional: the same small filters at every place; slower here, and often a little better.",
         )
         latent = st.slider(
-            "Latent size", 2, 128, 2, key="latent", bind=BIND, help="How many numbers a picture is squeezed into, 2 to 128."
+            "Latent size",
+            2,
+            128,
+            2,
+            key="latent",
+            bind=BIND,
+            help="How many numbers a picture is squeezed into, 2 to 128.",
         )
         noise = st.slider(
             "Noise on the inputs",
@@ -145,6 +151,8 @@ def autoencoder() -> Recipe:
             epochs = whole_number(
                 "Epochs", 0, 2_000, 0, key="epochs", help="How often every picture is seen; 0 chooses by the data."
             )
-            seed = whole_number("Seed", 0, 9_999, 0, key="seed", help="The same seed gives the same network, to the byte.")
+            seed = whole_number(
+                "Seed", 0, 9_999, 0, key="seed", help="The same seed gives the same network, to the byte."
+            )
         st.form_submit_button("Train", icon=":material/play_arrow:", type="primary", width="stretch")
     return Recipe(kind, int(latent), round(float(noise), 2), epochs, seed)

@@ -82,7 +82,10 @@ def _stopped(setup: Setup, steps: tuple[int, ...]) -> None:
         st.error("The steps of this training are no longer kept. Press Train again.", icon=":material/error:")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.info(f"Stopped after epoch {shown.epoch} of {shown.epochs}; the last step is kept.", icon=":material/pause_circle:")
+        st.info(
+            f"Stopped after epoch {shown.epoch} of {shown.epochs}; the last step is kept.",
+            icon=":material/pause_circle:",
+        )
         if st.button("Resume", key="resume", icon=":material/play_arrow:", help="Goes on exactly where it was stopped"):
             st.session_state["train_job"] = request_training(setup.source, setup.recipe, cache.pool())
             st.rerun()
@@ -97,7 +100,9 @@ def view(setup: Setup) -> None:
     shown = _chosen_step(setup, job)
     if shown is None:
         return
-    draw(setup, job.key, shown, cache.trained(job.key, shown.epochs, setup.recipe, setup.pictures.pixels.shape[1:]).curve)
+    draw(
+        setup, job.key, shown, cache.trained(job.key, shown.epochs, setup.recipe, setup.pictures.pixels.shape[1:]).curve
+    )
     _table(job, shown)
 
 
@@ -157,7 +162,9 @@ def draw(setup: Setup, key: str, shown: Trained, curve: Vectors) -> None:
             72,
         )
     )
-    st.caption("Errors: white is right, orange came out too bright, blue too dark. Error is the mean squared error of a pixel, pixels run from 0 to 1.")
+    st.caption(
+        "Errors: white is right, orange came out too bright, blue too dark. Error is the mean squared error of a pixel, pixels run from 0 to 1."
+    )
 
 
 def sample_rows(n: int, most: int = FEW) -> Vectors:
@@ -173,7 +180,10 @@ def _map(setup: Setup, key: str, shown: Trained) -> None:
     if codes.shape[1] > 2:
         plane = fit_pca(codes, 2)
         share = float(plane.encode(codes).var(0).sum() / max(codes.var(0).sum(), 1e-12))
-        flat, how = plane.encode(codes), f"PCA of the {codes.shape[1]} latent numbers; the two axes hold {share:.0%} of their variance."
+        flat, how = (
+            plane.encode(codes),
+            f"PCA of the {codes.shape[1]} latent numbers; the two axes hold {share:.0%} of their variance.",
+        )
     if len(rows) < pictures.n:
         how += f" {len(rows):,} of {pictures.n:,} pictures are drawn."
     figure = point_map(

@@ -6,12 +6,12 @@ import numpy as np
 import streamlit as st
 
 from embedkit.figures import PictureRow, picture_rows
-from embedkit.images.walk import Plane, line, plane_of, sheet, sweep
+from embedkit.images.walk import Plane, line, sweep
 from embedkit.neighbors import Neighbor, search
 from embedkit.space import Space, Vectors
 from ui import cache
 from ui.controls import BIND, choice, whole_number
-from ui.frame import arithmetic, ask, presenting, tries, why
+from ui.frame import arithmetic, ask, tries, why
 from ui.images_setup import Setup
 from ui.images_train import finished, sample_rows
 from ui.plane import plane as draw_plane
@@ -40,7 +40,9 @@ def view(setup: Setup) -> None:
             help="The whole plane as a grid of decoded pictures, the pictures' own places as dots, or both.",
         )
         pick = whole_number("Picture A", 1, 20_000, 1, key="a", help=f"Its number, 1 to {n:,}; or click a dot.")
-        other = whole_number("Picture B", 1, 20_000, 8, key="b", help="The one to go to; the A before a click becomes B.")
+        other = whole_number(
+            "Picture B", 1, 20_000, 8, key="b", help="The one to go to; the A before a click becomes B."
+        )
     a, b = min(pick, n) - 1, min(other, n) - 1
     trained = cache.trained(job.key, job.steps[-1], setup.recipe, setup.pictures.pixels.shape[1:])
     codes = cache.codes(job.key, job.steps[-1], setup.source, setup.recipe)
@@ -123,9 +125,13 @@ def _plane(
         on_pick=lambda row: _picked(int(rows[row])),
         on_at=_moved,
     )
-    how = "The latent plane itself." if latent else (
-        f"The plane of the two principal directions of the {codes.shape[1]} latent numbers; it holds {found.share:.0%} of their variance, "
-        "the rest is at its mean in the decoded pictures."
+    how = (
+        "The latent plane itself."
+        if latent
+        else (
+            f"The plane of the two principal directions of the {codes.shape[1]} latent numbers; it holds {found.share:.0%} of their variance, "
+            "the rest is at its mean in the decoded pictures."
+        )
     )
     st.caption(
         f"{how} Move over it, or use the arrow keys: the picture beside is decoded at the cell under the pointer. "
@@ -228,4 +234,6 @@ def _arithmetic(setup: Setup, codes: Vectors, a: int, b: int) -> None:
         st.latex(rf"\sqrt{{{shown}{more}}} = {np.sqrt(squares.sum()):.4f}")
         middle = (u + v) / 2
         listed = ", ".join(f"{value:.3f}" for value in middle[:6]) + (", …" if len(u) > 6 else "")
-        st.caption(f"The middle of the line is half of each: z = ({listed}). The fifth picture of the row above is g(z).")
+        st.caption(
+            f"The middle of the line is half of each: z = ({listed}). The fifth picture of the row above is g(z)."
+        )

@@ -2,16 +2,29 @@
 
 from embedkit.figures.maps import MapMarks, axes_map, point_map
 from embedkit.figures.panels import layer_lines, layer_map, strips, trust_bars
-from embedkit.figures.pictures import PictureRow, data_address, loss_lines, picture_rows, setting_lines, signed
+from embedkit.figures.pictures import (
+    PictureRow,
+    accuracy_dots,
+    attended,
+    data_address,
+    loss_lines,
+    patched,
+    picture_rows,
+    setting_lines,
+    signed,
+)
 
 __all__ = [
     "MapMarks",
     "PictureRow",
+    "accuracy_dots",
+    "attended",
     "axes_map",
     "data_address",
     "layer_lines",
     "layer_map",
     "loss_lines",
+    "patched",
     "picture_rows",
     "point_map",
     "setting_lines",

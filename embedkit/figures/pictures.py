@@ -15,7 +15,17 @@ import plotly.graph_objects as go
 from embedkit.figures.style import PICK, mark_of
 from embedkit.space import Vectors
 
-__all__ = ["PictureRow", "data_address", "loss_lines", "picture_rows", "setting_lines", "signed"]
+__all__ = [
+    "PictureRow",
+    "accuracy_dots",
+    "attended",
+    "data_address",
+    "loss_lines",
+    "patched",
+    "picture_rows",
+    "setting_lines",
+    "signed",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +58,32 @@ def signed(difference: Vectors, widest: float = 0.5) -> Vectors:
     paint = np.where(share < 0, low, high)
     found: Vectors = (1 - np.abs(share) * (1 - paint)).astype(np.float32)
     return found
+
+
+def patched(pixels: Vectors, side: int, scale: int = 8) -> Vectors:
+    """A picture (height, width, channels) enlarged `scale` times, with lines between patches of `side` pixels."""
+    large = _enlarged(np.clip(pixels, 0, 1), scale)
+    large[:: side * scale] = large[:, :: side * scale] = _LINE
+    return large
+
+
+def attended(pixels: Vectors, attention: Vectors, scale: int = 8) -> Vectors:
+    """A picture (height, width, channels) enlarged, lit where `attention` (rows, columns) is; its highest is full."""
+    share = attention / max(float(attention.max()), 1e-12)
+    factor = pixels.shape[0] * scale // len(share)
+    glow = np.kron(share, np.ones((factor, factor)))[..., None].astype(np.float32)
+    dim = 0.35 * _enlarged(np.clip(pixels, 0, 1), scale)
+    found: Vectors = dim + glow * (_GLOW - dim) * 0.85
+    return found
+
+
+_LINE = np.array([0.34, 0.7, 0.91], np.float32)
+_GLOW = np.array([1.0, 0.78, 0.2], np.float32)
+
+
+def _enlarged(pixels: Vectors, scale: int) -> Vectors:
+    color = np.repeat(pixels, 3, -1) if pixels.shape[-1] == 1 else pixels
+    return np.array(color.repeat(scale, 0).repeat(scale, 1), np.float32)
 
 
 def picture_rows(rows: Sequence[PictureRow], size: int = 64) -> str:
@@ -105,6 +141,34 @@ def loss_lines(curve: Vectors, *, epoch: int, epochs: int, pca: float | None, he
         legend={"orientation": "h", "y": -0.3},
         dragmode=False,
         uirevision="loss",
+    )
+    return figure
+
+
+def accuracy_dots(found: Mapping[str, Mapping[str, float]], learned: str, height: int = 240) -> go.Figure:
+    """Accuracies as dots: a row for each maker of vectors, a color and shape for each label, the learned one named."""
+    figure = go.Figure()
+    columns = list(next(iter(found.values()), {}))
+    for index, column in enumerate(columns):
+        color, symbol = mark_of(index)
+        name = f"{column} (learned)" if column == learned else column
+        figure.add_trace(
+            go.Scatter(
+                x=[row[column] for row in found.values()],
+                y=list(found),
+                name=name,
+                mode="markers",
+                marker={"color": color, "symbol": symbol, "size": 12},
+                hovertemplate=f"%{{y}}, {name}: %{{x:.1%}}<extra></extra>",
+            )
+        )
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        xaxis={"title": {"text": "kNN accuracy, held-out"}, "tickformat": ".0%"},
+        yaxis={"autorange": "reversed"},
+        legend={"orientation": "h", "y": -0.4},
+        dragmode=False,
     )
     return figure
 

@@ -23,7 +23,7 @@ SMALL = 256  # pixels; the matrices of smaller pictures are too small to be shar
 BATCH = 64
 RATE = 4e-3  # at its highest; it rises for the first steps and falls to nothing (Smith and Topin 2019)
 DECAY = 1e-4
-SEEN = {"dense": 200_000, "conv": 80_000}  # pictures that a training sees, where no number of epochs is given
+SEEN, SEEN_LARGE = 200_000, 70_000  # pictures that a training sees where no number of epochs is given: small, larger
 BEAT = 10  # batches between two heartbeats
 MEASURED = 2_000  # training pictures whose error is taken after each epoch
 AT_ONCE = 2_048  # pictures that pass the network together when nothing is learned
@@ -35,10 +35,10 @@ LIMITS = {"latent": (2, 128), "noise": (0.0, 1.0), "epochs": (0, 2_000), "seed":
 class Recipe:
     """What is trained: dense or convolutional, latent size 2 to 128, noise, epochs (0: by the data), seed.
 
-    `noise` is the standard deviation of what is added to each input while the target stays clean: a little keeps the
-    network from learning its pictures by heart (Bishop 1995), more makes a denoising autoencoder (Vincent et al. 2008);
-    with `copy` the noisy input is the target as well. `linear` leaves out every bend: trained to the end, such a
-    network spans PCA's plane (Baldi and Hornik 1989). Raises InputError.
+    `noise` is the standard deviation of what is added to each input, cut to 0..1, while the target stays clean: a
+    little keeps the network from learning its pictures by heart (Bishop 1995), more makes a denoising autoencoder
+    (Vincent et al. 2008); with `copy` the noisy input is the target as well. `linear` leaves out every bend: trained
+    to the end, such a network spans PCA's plane (Baldi and Hornik 1989). Raises InputError.
     """
 
     kind: Kind = "dense"
@@ -57,9 +57,12 @@ class Recipe:
             if not low <= value <= high:
                 raise InputError(f"{name} must lie between {low:g} and {high:g}, not {value:g}.")
 
-    def whole(self, n: int) -> Recipe:
-        """The recipe with its number of epochs written out, for n training pictures."""
-        return self if self.epochs else replace(self, epochs=int(np.clip(round(SEEN[self.kind] / max(n, 1)), 8, 150)))
+    def whole(self, n: int, pixels: int) -> Recipe:
+        """The recipe with its number of epochs written out, for n training pictures of so many pixels."""
+        if self.epochs:
+            return self
+        seen = SEEN if self.kind == "dense" and pixels <= SMALL else SEEN_LARGE
+        return replace(self, epochs=int(np.clip(round(seen / max(n, 1)), 8, 150)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +149,7 @@ def train(
     if len(train_rows) < 2 or len(held_rows) < 1:
         raise InputError(f"Training needs two pictures and one held out; here are {len(pixels)} in all.")
     torch.set_num_threads(1 if np.prod(np.shape(pixels)[1:]) <= SMALL else 2)
-    recipe = recipe.whole(len(train_rows))
+    recipe = recipe.whole(len(train_rows), int(np.prod(np.shape(pixels)[1:])))
     shape = tuple(np.shape(pixels)[1:])
     model = Autoencoder(recipe, shape, after.weights if after else None)
     flat = torch.from_numpy(np.array(pixels[train_rows], np.float32).reshape(len(train_rows), -1))
@@ -170,7 +173,9 @@ def train(
                 heartbeat(done / (recipe.epochs * a_epoch))
             optimizer.param_groups[0]["lr"] = _rate(done, recipe.epochs * a_epoch)
             clean = flat[rows]
-            given = clean + recipe.noise * torch.randn(clean.shape, generator=chance) if recipe.noise else clean
+            given = clean
+            if recipe.noise:
+                given = (clean + recipe.noise * torch.randn(clean.shape, generator=chance)).clamp(0, 1)
             found = model.network["decoder"](model.network["encoder"](given))
             loss = torch.nn.functional.mse_loss(found, given if recipe.copy else clean)
             optimizer.zero_grad(set_to_none=True)

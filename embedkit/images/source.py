@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -98,7 +98,7 @@ def _same(one: Sequence[str], other: Sequence[str]) -> bool:
     return len(set(zip(one, other, strict=True))) == len(set(one)) == len(set(other))
 
 
-def examples(pictures: Pictures, rows: Sequence[int], count: int = 10) -> tuple[int, ...]:
+def examples(pictures: Pictures, rows: Iterable[int], count: int = 10) -> tuple[int, ...]:
     """Rows of `count` pictures of different labels, the first of each label in turn."""
     queues: dict[str, list[int]] = {}
     for row in rows:

@@ -27,8 +27,8 @@ __all__ = [
     "kept_epochs",
     "kept_steps",
     "request_training",
-    "trained_at",
     "train_task",
+    "trained_at",
     "training_key",
 ]
 
@@ -52,7 +52,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Figures:
-    """What an autoencoder or PCA of `size` numbers is worth: mean squared errors, kNN accuracy (None without labels)."""
+    """What an autoencoder or PCA of `size` numbers is worth: squared errors, and kNN accuracy (None without labels)."""
 
     name: str
     size: int
@@ -89,7 +89,7 @@ def train_task(
     where, what = Source(**source), Recipe(**recipe)
     pictures, key, store = load_source(where), training_key(where, what), default_store()
     train_rows, held_rows = pictures.split()
-    what_whole = what.whole(len(train_rows))
+    what_whole = what.whole(len(train_rows), pictures.flat.shape[1])
     kept = set(kept_epochs(what_whole.epochs))
     after, earlier, curve = _unfinished(store, key)
     report.kept(earlier)

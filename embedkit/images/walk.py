@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from embedkit.errors import InputError
 from embedkit.images.measures import fit_pca
@@ -52,7 +51,7 @@ class Plane:
 
 
 def plane_of(codes: Vectors) -> Plane:
-    """The plane of latent vectors (n, d), d at least 2; its sides are at most as one to two, and no axis is stretched."""
+    """The plane of latent vectors (n, d), d at least 2; sides are as one to two at most, and no axis is stretched."""
     if codes.ndim != 2 or codes.shape[1] < 2 or len(codes) < 2:
         raise InputError(f"A plane needs two vectors of at least two numbers, not a table of shape {codes.shape}.")
     d = codes.shape[1]
@@ -89,7 +88,7 @@ def line(decoder: Decoder, start: Vectors, end: Vectors, count: int = 9) -> Vect
     return decoder.decode((1 - share) * start + share * end)
 
 
-def sweep(decoder: Decoder, vector: Vectors, column: int, values: NDArray[np.floating]) -> Vectors:  # type: ignore[type-arg]
+def sweep(decoder: Decoder, vector: Vectors, column: int, values: Vectors) -> Vectors:
     """Pictures decoded with one number of a vector (d,) set to each of `values`, the others as they are."""
     if not 0 <= column < len(vector):
         raise InputError(f"The vector has the numbers 1 to {len(vector)}, not {column + 1}.")
