@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Method", "load", "method", "methods"]
 
 # Rooms whose import registers methods. A room imports nothing heavy at its top.
-ROOMS = ("embedkit.words", "embedkit.contexts")
+ROOMS = ("embedkit.words", "embedkit.contexts", "embedkit.images")
 
 _METHODS: dict[str, Method] = {}
 

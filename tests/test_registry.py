@@ -14,7 +14,13 @@ from embedkit.registry import Method, load, method, methods
 from embedkit.space import Space
 
 METHODS = tuple(methods().values())
-BUILT_IN = {"words/minilm", "contexts/minilm"}  # what must open on every machine after the install
+BUILT_IN = {
+    "words/minilm",
+    "contexts/minilm",
+    "images/autoencoder",
+    "images/cnn",
+    "images/pixels",
+}  # what must open on every machine after the install
 
 every_method = pytest.mark.parametrize("row", METHODS, ids=[row.key for row in METHODS])
 
@@ -100,6 +106,7 @@ def test_what_is_not_there_says_how_to_get_it(row: Method, monkeypatch: pytest.M
     )
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("EMBEDKIT_HOME", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(NotInstalled, match=r"not on this machine.*(fetch|install)"):
         load(row.key)
 

@@ -14,10 +14,18 @@ from embedkit.images.source import Source, label_columns, load_source
 from embedkit.jobs import Job, Pool
 from embedkit.sources.pictures import Pictures
 from embedkit.space import Vectors
-from embedkit.store import Entry, recipe_key
+from embedkit.store import Entry, default_store, recipe_key
 from embedkit.worker import Report
 
-__all__ = ["accuracies", "classifier_key", "classifier_of", "classifier_task", "request_classifier", "trained"]
+__all__ = [
+    "accuracies",
+    "classifier_key",
+    "classifier_of",
+    "classifier_task",
+    "kept_classifier",
+    "request_classifier",
+    "trained",
+]
 
 TASK = "embedkit.images.compare:classifier_task"
 TITLES = {"cnn": "CNN", "vit": "ViT"}
@@ -81,6 +89,16 @@ def trained(pictures: Pictures, column: str, recipe: ClassifierRecipe) -> Iterat
             f"Some values of '{column}' have no picture to train on; take more pictures, or another label."
         )
     return train_classifier(pictures.pixels, targets, recipe, train_rows=train_rows, held_rows=held_rows)
+
+
+def kept_classifier(source: Source, recipe: ClassifierRecipe, column: str) -> Classifier:
+    """A trained classifier: the one kept in the store, else trained here and now, and kept."""
+    params = _params(source, recipe, column)
+
+    def make() -> tuple[dict[str, Vectors], dict[str, Any]]:
+        return classifier_task(Report(), **params)
+
+    return classifier_of(default_store().get_or_make(recipe_key(TASK, **params), make, name="a classifier"))
 
 
 def classifier_of(entry: Entry) -> Classifier:

@@ -26,6 +26,7 @@ __all__ = [
     "figures_of",
     "kept_epochs",
     "kept_steps",
+    "kept_training",
     "request_training",
     "train_task",
     "trained_at",
@@ -80,6 +81,16 @@ def request_training(source: Source, recipe: Recipe, pool: Pool) -> Job:
     """The job of a training: done if it is kept, running if somebody started it, else started, or gone on with."""
     of = load_source(source).title.lower()
     return pool.submit(TASK, _params(source, recipe), title=f"Training on {of}", key=training_key(source, recipe))
+
+
+def kept_training(source: Source, recipe: Recipe) -> dict[str, Vectors]:
+    """Weights of the finished training: those kept in the store, else trained here and now, and kept."""
+    key, store = training_key(source, recipe), default_store()
+
+    def make() -> tuple[dict[str, Any], dict[str, Any]]:
+        return train_task(Report(), **_params(source, recipe))
+
+    return _named(store.get_or_make(key, make, name="an autoencoder"), "w.")
 
 
 def train_task(
