@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from embedkit.maps import MadeMap, Settings
+    from embedkit.space import Space
 
-__all__ = ["coordinates_table", "layers_script", "map_script", "safe_csv", "worksheet"]
+__all__ = [
+    "autoencoder_script",
+    "compare_script",
+    "coordinates_table",
+    "layers_script",
+    "map_script",
+    "parquet",
+    "pictures_lines",
+    "safe_csv",
+    "vectors_table",
+    "worksheet",
+]
 
 
 def safe_csv(table: pd.DataFrame) -> bytes:
@@ -30,6 +44,78 @@ def coordinates_table(made: MadeMap) -> pd.DataFrame:
     items = projection.space.items if projection.space is not None else tuple(map(str, range(len(projection.coords))))
     columns = {"item": items} | dict(zip("xyz", projection.coords.T, strict=False))
     return pd.DataFrame(columns | {"neighbors_kept": made.quality.point_recall})
+
+
+def vectors_table(space: Space, labels: Sequence[str] = ()) -> pd.DataFrame:
+    """Items, labels if there are any, and a column for each number of their vectors."""
+    import pandas as pd
+
+    columns: dict[str, object] = {"item": space.items}
+    if labels:
+        columns["label"] = tuple(labels)
+    return pd.DataFrame(columns | {f"z{i + 1}": space.vectors[:, i] for i in range(space.d)})
+
+
+def parquet(space: Space) -> bytes:
+    """The one Parquet file of a space, as bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "space.parquet"
+        space.to_parquet(path)
+        return path.read_bytes()
+
+
+def pictures_lines(key: str, limit: int = 0, folder: str = "") -> str:
+    """Python that opens a set of pictures; a person's own, with the key "own", from a folder to be filled in."""
+    if key == "own":
+        return (
+            "from pathlib import Path\n\nfrom embedkit.sources.pictures import from_files\n\n"
+            'pictures = from_files([(file.name, file.read_bytes()) for file in Path("my pictures").iterdir()])\n'
+        )
+    more = "".join(f", {name}={value!r}" for name, value in (("limit", limit), ("folder", folder)) if value)
+    return f"from embedkit.sources.picture_sets import load_pictures\n\npictures = load_pictures({key!r}{more})\n"
+
+
+def autoencoder_script(pictures: str, recipe: Mapping[str, object]) -> str:
+    """Python that trains the same autoencoder, step by step, on what the lines of `pictures_lines` open."""
+    given = ", ".join(f"{name}={value!r}" for name, value in recipe.items())
+    return (
+        "from embedkit.images import Autoencoder, Recipe, figures_of, train\n"
+        f"{pictures}"
+        f"recipe = Recipe({given})\n"
+        "train_rows, held_rows = pictures.split()\n"
+        "for step in train(pictures.pixels, recipe, train_rows=train_rows, held_rows=held_rows):\n"
+        "    print(step.epoch, round(step.train_loss, 4), round(step.held_loss, 4))\n\n"
+        "model = Autoencoder(recipe, pictures.pixels.shape[1:], step.weights)\n"
+        "for figures in figures_of(pictures, model):\n"
+        "    print(figures)\n"
+    )
+
+
+def compare_script(pictures: str, column: str, size: int, seed: int) -> str:
+    """Python that makes the five vectors of the same pictures and measures them on each label."""
+    learned = (
+        f"for kind in ('cnn', 'vit'):\n    recipe = ClassifierRecipe(kind, seed={seed})\n"
+        f"    (*_, step) = trained(pictures, {column!r}, recipe)\n"
+        f"    classes = len(set(label_columns(pictures)[{column!r}]))\n"
+        "    model = Classifier(recipe, pictures.pixels.shape[1:], classes, step.weights)\n"
+        "    vectors[kind] = model.encode(pictures.pixels)\n\n"
+    )
+    return (
+        "from embedkit.images import Autoencoder, Recipe, fit_pca, label_columns, train\n"
+        "from embedkit.images.classifiers import Classifier, ClassifierRecipe\n"
+        "from embedkit.images.compare import accuracies, trained\n"
+        f"{pictures}"
+        "train_rows, held_rows = pictures.split()\n"
+        f"pca = fit_pca(pictures.pixels[train_rows], {size})\n"
+        f"recipe = Recipe(latent={size}, seed={seed})\n"
+        "(*_, step) = train(pictures.pixels, recipe, train_rows=train_rows, held_rows=held_rows)\n"
+        "model = Autoencoder(recipe, pictures.pixels.shape[1:], step.weights)\n"
+        "vectors = {\n    'pixels': pictures.flat,\n    'PCA': pca.encode(pictures.pixels),\n"
+        "    'autoencoder': model.encode(pictures.pixels),\n}\n"
+        + (learned if column else "")
+        + "for name, found in accuracies(pictures, vectors, label_columns(pictures)).items():\n"
+        "    print(name, found)\n"
+    )
 
 
 def map_script(key: str, word: str, items: Sequence[str], settings: Settings) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import pandas as pd
 import streamlit as st
 
@@ -19,7 +16,7 @@ from embedkit.contexts import (
 )
 from embedkit.encoders.models import MINILM
 from embedkit.errors import EmbedkitError
-from embedkit.export import layers_script, safe_csv, worksheet
+from embedkit.export import layers_script, parquet, safe_csv, worksheet
 from ui import cache
 from ui.controls import BIND
 from ui.frame import arithmetic, presenting, tries, why
@@ -242,7 +239,7 @@ def explain(layers: Layers, layer: int, model: str, folder: str) -> None:
         )
         st.download_button(
             "Vectors (Parquet)",
-            lambda: _parquet(space),
+            lambda: parquet(space),
             f"{layers.word}-layer-{layer}.parquet",
             key="get_vectors",
             on_click="ignore",
@@ -262,14 +259,6 @@ def explain(layers: Layers, layer: int, model: str, folder: str) -> None:
         if box.open:
             pairs = [(o.sense, o.sentence) for o in layers.occurrences]
             st.code(layers_script(pairs, layers.word, layer, model, folder), language="python")
-
-
-def _parquet(space) -> bytes:
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "space.parquet"
-        space.to_parquet(path)
-        return path.read_bytes()
 
 
 def _tasks(layers: Layers, layer: int) -> list[tuple[str, str]]:

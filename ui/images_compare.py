@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from embedkit.errors import EmbedkitError
+from embedkit.export import compare_script, parquet, pictures_lines, safe_csv
 from embedkit.figures import MapMarks, PictureRow, accuracy_dots, attended, patched, picture_rows, point_map
 from embedkit.images import Recipe, Source, label_columns, request_training
 from embedkit.images.classifiers import Classifier, ClassifierRecipe
@@ -21,7 +22,7 @@ from embedkit.sources.pictures import Pictures
 from embedkit.space import Space, Vectors
 from ui import cache, work
 from ui.controls import BIND, choice, text, whole_number
-from ui.frame import MAP_NOTE, arithmetic, ask, chart, tries, why
+from ui.frame import MAP_NOTE, arithmetic, ask, chart, presenting, tries, why
 
 NEAR = 8
 MAP_HEIGHT = 300
@@ -177,6 +178,40 @@ def view(source: Source, pictures: Pictures, asked: Asked) -> None:
     )
     _arithmetic(pictures, spaces, pick)
     tries(_changes(source))
+    _take_away(source, pictures, spaces, columns, asked)
+
+
+def _take_away(
+    source: Source, pictures: Pictures, spaces: dict[str, Space], columns: dict[str, tuple[str, ...]], asked: Asked
+) -> None:
+    if presenting():
+        return
+    st.subheader("Take away", anchor=False)
+    with st.container(horizontal=True):
+        for name, space in spaces.items():
+            st.download_button(
+                f"{name} (Parquet)",
+                lambda space=space: parquet(space),
+                f"{name.lower()}.parquet",
+                key=f"get_{name}",
+                on_click="ignore",
+                icon=":material/grid_on:",
+            )
+        if columns:
+            st.download_button(
+                "Accuracies (CSV)",
+                lambda: safe_csv(_accuracy_table(source, spaces, columns, asked)),
+                "accuracies.csv",
+                "text/csv",
+                key="get_accuracies",
+                on_click="ignore",
+                icon=":material/table:",
+            )
+    st.caption("The address of this page holds the whole state: copy it to give somebody exactly this view.")
+    with st.expander("The same in Python", icon=":material/code:", key="ccompare", on_change="rerun") as box:
+        if box.open:
+            lines = pictures_lines(source.key, source.limit, source.folder)
+            st.code(compare_script(lines, asked.column, asked.size, asked.seed), language="python")
 
 
 def _changes(source: Source) -> list[tuple[str, dict[str, object]]]:
@@ -196,9 +231,11 @@ def _changes(source: Source) -> list[tuple[str, dict[str, object]]]:
     ]
 
 
-def _table(source: Source, spaces: dict[str, Space], columns: dict[str, tuple[str, ...]], asked: Asked) -> None:
+def _accuracy_table(
+    source: Source, spaces: dict[str, Space], columns: dict[str, tuple[str, ...]], asked: Asked
+) -> pd.DataFrame:
     found = cache.picture_accuracies(source, tuple(space.digest for space in spaces.values()), spaces)
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
             "vectors": list(found),
             "numbers": [spaces[name].d for name in found],
@@ -208,6 +245,11 @@ def _table(source: Source, spaces: dict[str, Space], columns: dict[str, tuple[st
             },
         }
     )
+
+
+def _table(source: Source, spaces: dict[str, Space], columns: dict[str, tuple[str, ...]], asked: Asked) -> None:
+    found = cache.picture_accuracies(source, tuple(space.digest for space in spaces.values()), spaces)
+    table = _accuracy_table(source, spaces, columns, asked)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.dataframe(

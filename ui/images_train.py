@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from embedkit.errors import EmbedkitError
+from embedkit.export import autoencoder_script, parquet, pictures_lines, safe_csv, vectors_table, worksheet
 from embedkit.figures import PictureRow, loss_lines, picture_rows, point_map, signed
 from embedkit.images import (
     Figures,
+    Recipe,
     Trained,
     examples,
     fit_pca,
@@ -21,7 +26,7 @@ from embedkit.jobs import Job
 from embedkit.space import Vectors
 from ui import cache
 from ui.controls import BIND
-from ui.frame import chart
+from ui.frame import arithmetic, ask, chart, presenting, tries, why
 from ui.images_setup import Setup
 
 FEW = 2_500  # points of the latent map; more are a sample, and the caption says so
@@ -94,16 +99,23 @@ def _stopped(setup: Setup, steps: tuple[int, ...]) -> None:
 
 def view(setup: Setup) -> None:
     """Draw the training, and once it is finished the slider back through its steps and the table beside PCA."""
+    ask(
+        "Every picture is squeezed into two numbers and drawn again from them. PCA gets two numbers as well. On pictures that neither has seen, how large is the network's error beside PCA's?",
+        ["About the same", "About half", "Nearly nothing"],
+        "About half",
+        "That holds for digits with two numbers: see the table below. Then give both more numbers.",
+        key="tguess",
+    )
     job = finished(setup)
     if job is None:
         return
     shown = _chosen_step(setup, job)
     if shown is None:
         return
-    draw(
-        setup, job.key, shown, cache.trained(job.key, shown.epochs, setup.recipe, setup.pictures.pixels.shape[1:]).curve
-    )
+    last = cache.trained(job.key, shown.epochs, setup.recipe, setup.pictures.pixels.shape[1:])
+    drawn = draw(setup, job.key, shown, (last or shown).curve)
     _table(job, shown)
+    explain(setup, job, shown, drawn)
 
 
 def _chosen_step(setup: Setup, job: Job) -> Trained | None:
@@ -127,8 +139,8 @@ def _chosen_step(setup: Setup, job: Job) -> Trained | None:
     return found
 
 
-def draw(setup: Setup, key: str, shown: Trained, curve: Vectors) -> None:
-    """The latent map, the curve of the losses, and pictures over their reconstructions over the errors."""
+def draw(setup: Setup, key: str, shown: Trained, curve: Vectors) -> go.Figure:
+    """The latent map (returned), the curve of the losses, and pictures over their reconstructions over the errors."""
     pictures, size = setup.pictures, setup.recipe.latent
     _, held_rows = pictures.split()
     pca = cache.pca(setup.source, size)
@@ -140,7 +152,7 @@ def draw(setup: Setup, key: str, shown: Trained, curve: Vectors) -> None:
         st.metric(f"PCA with {pca.size} numbers, held-out", f"{pca_error:.4f}", width="content")
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        _map(setup, key, shown)
+        figure = _map(setup, key, shown)
     with right:
         chart(
             loss_lines(curve, epoch=shown.epoch, epochs=shown.epochs, pca=pca_error, height=380),
@@ -165,6 +177,7 @@ def draw(setup: Setup, key: str, shown: Trained, curve: Vectors) -> None:
     st.caption(
         "Errors: white is right, orange came out too bright, blue too dark. Error is the mean squared error of a pixel, pixels run from 0 to 1."
     )
+    return figure
 
 
 def sample_rows(n: int, most: int = FEW) -> Vectors:
@@ -172,7 +185,7 @@ def sample_rows(n: int, most: int = FEW) -> Vectors:
     return np.arange(n) if n <= most else np.linspace(0, n - 1, most).round().astype(np.int64)
 
 
-def _map(setup: Setup, key: str, shown: Trained) -> None:
+def _map(setup: Setup, key: str, shown: Trained) -> go.Figure:
     pictures = setup.pictures
     rows = sample_rows(pictures.n)
     codes = cache.codes(key, shown.epoch, setup.source, setup.recipe)
@@ -195,6 +208,7 @@ def _map(setup: Setup, key: str, shown: Trained) -> None:
     )
     chart(figure, key="latent_map", alt=f"Latent map of {len(rows)} pictures after epoch {shown.epoch}")
     st.caption(how)
+    return figure
 
 
 def _table(job: Job, shown: Trained) -> None:
@@ -227,3 +241,122 @@ def _table(job: Job, shown: Trained) -> None:
         f"{meta['parameters']:,} weights, trained in {meta['seconds']:.1f} s on three quarters of the pictures; the held-out quarter took no part. "
         "PCA was fitted on the same training pictures."
     )
+
+
+def explain(setup: Setup, job: Job, shown: Trained, drawn: go.Figure) -> None:
+    """Why, arithmetic, things to try, and what to take away."""
+    size = setup.recipe.latent
+    why(
+        f"The encoder turns the {setup.pictures.flat.shape[1]} pixels of a picture into {size} numbers, the decoder draws the picture from those alone. "
+        "Training moves all weights a little, batch by batch, so that what comes out looks more like what went in: no label is used. "
+        f"PCA does the same with straight lines only; the network may bend, so with few numbers it keeps more. "
+        "The distance between the two curves is what it learned by heart: it helps on the training pictures only."
+    )
+    with arithmetic("train_sums") as is_open:
+        if is_open:
+            _sums(setup, shown)
+    tries(
+        [
+            ("Sixteen numbers a picture: sharper, and PCA comes nearer", {"latent": 16}),
+            ("No noise on the inputs: does it learn by heart?", {"noise": 0.0}),
+            ("Convolutions in place of full connections", {"net": "Convolutional"}),
+        ]
+    )
+    _take_away(setup, job, drawn)
+
+
+def _sums(setup: Setup, shown: Trained) -> None:
+    row = int(examples(setup.pictures, setup.pictures.split()[1], 1)[0])
+    given = setup.pictures.pixels[[row]]
+    code, found = shown.model.encode(given)[0], shown.model.reconstruct(given)
+    x, y = given.ravel().astype(np.float64), found.ravel().astype(np.float64)
+    squares = (x - y) ** 2
+    first = np.argsort(-squares, kind="stable")[:3]
+    st.latex(r"z = f(x), \qquad \hat x = g(z), \qquad L = \frac{1}{p} \sum_{i=1}^{p} (x_i - \hat x_i)^2")
+    listed = ", ".join(f"{value:.3f}" for value in code[:6]) + (", …" if len(code) > 6 else "")
+    parts = " + ".join(f"({x[i]:.3f} - {y[i]:.3f})^2" for i in first)
+    st.latex(
+        rf"L = \frac{{{parts} + \dots}}{{{len(x)}}} = \frac{{{squares.sum():.4f}}}{{{len(x)}}} = {squares.mean():.4f}"
+    )
+    st.caption(
+        f"The first held-out picture of the rows above: z = ({listed}). The three pixels with the largest errors are written out; "
+        "the error in the table is the mean of L over all held-out pictures."
+    )
+
+
+def _take_away(setup: Setup, job: Job, drawn: go.Figure) -> None:
+    if presenting():
+        return
+    st.subheader("Take away", anchor=False)
+    space = cache.picture_space(setup.source, "autoencoder", key=job.key, recipe=setup.recipe)
+    with st.container(horizontal=True):
+        st.download_button(
+            "Vectors (Parquet)",
+            lambda: parquet(space),
+            "autoencoder.parquet",
+            key="get_codes",
+            on_click="ignore",
+            icon=":material/grid_on:",
+        )
+        st.download_button(
+            "Vectors (CSV)",
+            lambda: safe_csv(vectors_table(space, setup.pictures.labels)),
+            "autoencoder.csv",
+            "text/csv",
+            key="get_codes_csv",
+            on_click="ignore",
+            icon=":material/table:",
+        )
+        st.download_button(
+            "Figure (HTML, works offline)",
+            lambda: drawn.to_html(include_plotlyjs=True),
+            "latent-map.html",
+            "text/html",
+            key="get_pfigure",
+            on_click="ignore",
+            icon=":material/image:",
+        )
+        st.download_button(
+            "Worksheet (Markdown)",
+            lambda: worksheet("Autoencoders", _tasks(setup, job)),
+            "worksheet-autoencoder.md",
+            "text/markdown",
+            key="get_psheet",
+            on_click="ignore",
+            icon=":material/assignment:",
+        )
+    st.caption("The address of this page holds the whole state: copy it to give somebody exactly this view.")
+    with st.expander("The same in Python", icon=":material/code:", key="pcode", on_change="rerun") as box:
+        if box.open:
+            st.code(_script(setup), language="python")
+
+
+def _script(setup: Setup) -> str:
+    source = setup.source
+    return autoencoder_script(pictures_lines(source.key, source.limit, source.folder), _changed(setup))
+
+
+def _changed(setup: Setup) -> dict[str, object]:
+    """What differs from the recipe's defaults."""
+    plain = asdict(Recipe())
+    return {name: value for name, value in asdict(setup.recipe).items() if value != plain[name]}
+
+
+def _tasks(setup: Setup, job: Job) -> list[tuple[str, str]]:
+    ours, theirs = (Figures(**each) for each in job.result().meta["figures"])
+    return [
+        (
+            f"Before you look: {ours.size} numbers a picture. Which draws held-out pictures better, the autoencoder or PCA?",
+            f"errors {ours.held_error:.4f} and {theirs.held_error:.4f}",
+        ),
+        (
+            "Step back to epoch 0. What does the untrained network draw, and why always the same?",
+            "a gray blur: its output hardly depends on the picture yet",
+        ),
+        ("Which two labels lie on top of each other on the latent map? Why those?", "open"),
+        (
+            "Read the two curves at the end. How much of the error comes from learning by heart?",
+            f"{ours.held_error:.4f} - {ours.train_error:.4f} = {ours.held_error - ours.train_error:.4f}",
+        ),
+        ("Double the latent size until PCA draws better. At which size?", "see the view Pitfalls"),
+    ]
