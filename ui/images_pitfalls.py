@@ -10,6 +10,7 @@ from embedkit.figures import PictureRow, picture_rows, setting_lines
 from embedkit.images import Source, examples
 from embedkit.images.pitfalls import (
     NOISE,
+    SIZES,
     noise_results,
     request_noise,
     request_sizes,
@@ -20,6 +21,8 @@ from embedkit.sources.pictures import Pictures
 from embedkit.store import Entry
 from ui import cache, work
 from ui.frame import arithmetic, ask, chart, tries, why
+
+GUESSES = ("At every size", "At some sizes only", "At no size")
 
 
 def view(source: Source, pictures: Pictures) -> None:
@@ -52,19 +55,23 @@ def view(source: Source, pictures: Pictures) -> None:
 
 def _sizes(source: Source, pictures: Pictures) -> None:
     st.subheader("How many numbers?", anchor=False)
-    ask(
-        "PCA and the autoencoder get the same number of latent numbers. Does the autoencoder draw held-out digits better at every size?",
-        ["Yes, it can bend", "Only when there are few numbers", "No, never"],
-        "Only when there are few numbers",
-        "With few numbers the bends pay. With many, PCA drops almost nothing, and the network pays for what it could not learn from so few pictures: see where the lines cross.",
-        key="sguess",
-    )
     job = request_sizes(source, cache.pool())
     entry = _entry(job, "sizes")
     if entry is None:
         return
     found = size_results(entry)
     sizes = [each.size for each in found]
+    if len(found) == len(SIZES):
+        better = [each.held_error < each.pca_error for each in found]
+        right = GUESSES[0 if all(better) else 1 if any(better) else 2]
+        at = ", ".join(str(each.size) for each, yes in zip(found, better, strict=True) if yes) or "none"
+        ask(
+            "PCA and the autoencoder get the same number of latent numbers. Does the autoencoder draw held-out pictures better?",
+            list(GUESSES),
+            right,
+            f"Measured better at: {at}. Where numbers are few, the bends pay; where there are many, PCA drops almost nothing, and the network pays for what it could not learn from so few pictures.",
+            key="sguess",
+        )
     left, right = st.columns(2, gap="medium")
     with left:
         chart(

@@ -99,16 +99,10 @@ def _stopped(setup: Setup, steps: tuple[int, ...]) -> None:
 
 def view(setup: Setup) -> None:
     """Draw the training, and once it is finished the slider back through its steps and the table beside PCA."""
-    ask(
-        "Every picture is squeezed into two numbers and drawn again from them. PCA gets two numbers as well. On pictures that neither has seen, how large is the network's error beside PCA's?",
-        ["About the same", "About half", "Nearly nothing"],
-        "About half",
-        "That holds for digits with two numbers: see the table below. Then give both more numbers.",
-        key="tguess",
-    )
     job = finished(setup)
     if job is None:
         return
+    _guess(job)
     shown = _chosen_step(setup, job)
     if shown is None:
         return
@@ -116,6 +110,24 @@ def view(setup: Setup) -> None:
     drawn = draw(setup, job.key, shown, (last or shown).curve)
     _table(job, shown)
     explain(setup, job, shown, drawn)
+
+
+GUESSES = ("Above PCA's", "Between two thirds of it and all", "Between a third and two thirds", "Under a third")
+
+
+def _guess(job: Job) -> None:
+    """The opening question; its answer is what was measured for these settings."""
+    ours, theirs = (Figures(**each) for each in job.result().meta["figures"])
+    share = ours.held_error / theirs.held_error if theirs.held_error > 1e-9 else 9.0
+    right = GUESSES[0 if share > 1 else 1 if share > 2 / 3 else 2 if share > 1 / 3 else 3]
+    ask(
+        f"Every picture is squeezed into {ours.size} numbers and drawn again from them, by the network and by PCA. "
+        "On pictures that neither has seen: how large is the network's error beside PCA's?",
+        list(GUESSES),
+        right,
+        f"Measured: {ours.held_error:.4f} against {theirs.held_error:.4f}. Change the latent size, and guess again.",
+        key="tguess",
+    )
 
 
 def _chosen_step(setup: Setup, job: Job) -> Trained | None:

@@ -21,17 +21,11 @@ NEAR = 8
 
 def view(setup: Setup) -> None:
     """Draw the whole view, once the autoencoder is trained."""
-    ask(
-        "Take two pictures of different digits and go straight from one to the other. Where are the pictures on the way believable?",
-        ["in pixels", "in PCA", "in the latent space"],
-        "in the latent space",
-        "Half of a 3 plus half of an 8 in pixels is two pictures on top of each other, and PCA mixes in the same way; the decoder bends its pictures on the way. Look at the three rows below and judge.",
-        key="wguess",
-    )
     job = finished(setup)
     if job is None:
         return
     n = setup.pictures.n
+    top = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         show = choice(
             "Show",
@@ -51,7 +45,7 @@ def view(setup: Setup) -> None:
     _plane(setup, job.key, found, codes, show, (a, b), (x, y))
     _decoded(setup, trained.model, found, codes, (x, y))
     _near(setup, job.key, a)
-    _line(setup, trained.model, codes, a, b)
+    _line(setup, trained.model, codes, a, b, top)
     _sweep(setup, trained.model, codes, a)
     why(
         "The decoder draws a picture for every place of the latent space, also where no picture of the data stands. "
@@ -184,22 +178,38 @@ def _captions(setup: Setup, near: list[Neighbor]) -> list[str]:
     return [f"{setup.pictures.labels[each.row]} · {each.score:.2f}" for each in near]
 
 
-def _line(setup: Setup, model, codes: Vectors, a: int, b: int) -> None:
+def _line(setup: Setup, model, codes: Vectors, a: int, b: int, top: st.delta_generator.DeltaGenerator) -> None:
     pictures, size = setup.pictures, setup.recipe.latent
-    st.subheader("From A to B in a straight line", anchor=False)
     pca = cache.pca(setup.source, size)
     ends = pca.encode(pictures.pixels[[a, b]])
     share = np.linspace(0, 1, 9, dtype=np.float32)[:, None, None, None]
+    ways = {
+        "in the latent space": line(model, codes[a], codes[b]),
+        "in PCA": line(pca, ends[0], ends[1]),
+        "in pixels": (1 - share) * pictures.pixels[a] + share * pictures.pixels[b],
+    }
+    space = cache.picture_space(setup.source, "pixels")
+    far = {
+        name: [near[0].score for near in search(space, np.clip(found, 0, 1).reshape(9, -1), 1, "euclidean")]
+        for name, found in ways.items()
+    }
+    middles = {name: scores[4] for name, scores in far.items()}
+    st.subheader("From A to B in a straight line", anchor=False)
+    with top:
+        ask(
+            "Half-way between A and B: by which way does the picture look most like a real one, that is, has a real picture nearest?",
+            list(ways),
+            min(middles, key=lambda name: middles[name]),
+            "Measured: " + ", ".join(f"{value:.2f} {name}" for name, value in middles.items()) + ". "
+            "Half of each in pixels is two pictures on top of each other; the decoder bends its pictures on the way. Try other pairs: it does not win each time.",
+            key="wguess",
+        )
     st.html(
         picture_rows(
-            [
-                PictureRow("in the latent space", line(model, codes[a], codes[b])),
-                PictureRow(f"in PCA, {size}", line(pca, ends[0], ends[1])),
-                PictureRow("in pixels", (1 - share) * pictures.pixels[a] + share * pictures.pixels[b]),
-            ],
-            72,
+            [PictureRow(name, found, [f"{score:.2f}" for score in far[name]]) for name, found in ways.items()], 72
         )
     )
+    st.caption("Under each picture: how far the nearest real picture is, by Euclidean distance of pixels.")
 
 
 def _sweep(setup: Setup, model, codes: Vectors, a: int) -> None:

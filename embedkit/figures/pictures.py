@@ -165,7 +165,7 @@ def accuracy_dots(found: Mapping[str, Mapping[str, float]], learned: str, height
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        xaxis={"title": {"text": "kNN accuracy, held-out"}, "tickformat": ".0%"},
+        xaxis={"title": {"text": "kNN accuracy, held-out"}, "tickformat": ".1%", "nticks": 5},
         yaxis={"autorange": "reversed"},
         legend={"orientation": "h", "y": -0.4},
         dragmode=False,

@@ -102,10 +102,9 @@ class Autoencoder:
 
     def encode(self, pixels: Vectors) -> Vectors:
         """Latent vectors float32 (n, latent) of pictures (n, height, width, channels)."""
-        rows = np.asarray(pixels, np.float32).reshape(len(pixels), -1)
-        if rows.shape[1] != int(np.prod(self.shape)):
+        if np.prod(np.shape(pixels)[1:]) != np.prod(self.shape):
             raise InputError(f"This network reads pictures of shape {self.shape}, not {np.shape(pixels)[1:]}.")
-        return self._run("encoder", rows)
+        return self._run("encoder", np.asarray(pixels, np.float32).reshape(len(pixels), int(np.prod(self.shape))))
 
     def decode(self, latent: Vectors) -> Vectors:
         """Pictures float32 (n, height, width, channels) of latent vectors (n, latent)."""

@@ -45,10 +45,6 @@ def load_source(source: Source) -> Pictures:
 
 @lru_cache(maxsize=4)
 def _loaded(source: Source) -> Pictures:
-    from embedkit.sources.pictures import digits, shapes
-
-    if source.key in ("digits", "shapes"):
-        return digits() if source.key == "digits" else shapes()
     from embedkit.sources.picture_sets import load_pictures
 
     if source.key != "own":
