@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+
+import numpy as np
 
 from embedkit.contexts import read_layers, sentences_of, shared_map
 from embedkit.figures.style import mark_of
+from embedkit.images import Recipe, Source, fit_pca, load_source, pca_key, train_task, training_key
+from embedkit.images.classifiers import ClassifierRecipe
+from embedkit.images.compare import classifier_key, classifier_task
+from embedkit.images.pitfalls import NOISE_TASK, SIZES_TASK, noise_task, sizes_task
 from embedkit.maps import Settings, map_key, pack_map, result_now
 from embedkit.paths import ASSETS
 from embedkit.space import Space, Vectors
-from embedkit.store import Store
+from embedkit.store import Store, recipe_key, step_key
 from embedkit.words import frequent, minilm, opening_topics
 from embedkit.words.recipe import distill, write_table
+from embedkit.worker import Report
 
-__all__ = ["build", "dots", "opening_maps", "write_pictures"]
+__all__ = ["build", "dots", "opening_maps", "opening_networks", "write_networks", "write_pictures"]
 
 
 def build(only: str | None = None, say: Callable[[str], None] = lambda text: None) -> None:
-    """Make the computed assets again: "words" (two minutes), "maps", "pictures", or all."""
+    """Make the computed assets again: "words" (two minutes), "maps", "networks" (three), "pictures"."""
     if only in (None, "words"):
         say("Distilling the words from MiniLM: one to two minutes.")
         write_table(distill())
     if only in (None, "maps"):
         for space, settings in opening_maps():
             say(f"Map: {settings.method} of {space.n:,} words.")
-            _ship(space, settings)
+            _ship(space, settings, Store(ASSETS))  # entries lie in assets/store, where every store looks
+    if only in (None, "networks"):
+        say("Networks of the page of pictures: about three minutes.")
+        write_networks(say)
     if only in (None, "pictures"):
         say("Pictures for the cards of the home page.")
         write_pictures()
@@ -38,8 +50,47 @@ def opening_maps() -> tuple[tuple[Space, Settings], ...]:
     return (*((whole.take(items), Settings()) for items in lists), (whole, Settings()))
 
 
-def _ship(space: Space, settings: Settings) -> None:
-    store = Store(ASSETS)  # entries lie in assets/store, where every store looks for what it lacks
+def opening_networks() -> tuple[tuple[Recipe, bool], ...]:
+    """The autoencoders with which the page of pictures opens, and whether their steps ship as well."""
+    return ((Recipe(), True), (Recipe(latent=16), False))
+
+
+def write_networks(say: Callable[[str], None] = lambda text: None) -> None:
+    """Train what the page of pictures opens with on digits, measure the pitfalls, and map the five spaces."""
+    store, digits = Store(ASSETS), Source("digits")
+    pictures = load_source(digits)
+    spaces = {"pixels": pictures.flat}
+    pca = fit_pca(pictures.pixels[pictures.split()[0]], 16)
+    spaces["PCA"] = pca.encode(pictures.pixels)
+    arrays = {"mean": pca.mean, "components": pca.components, "codes": spaces["PCA"]}
+    store.put(pca_key(pictures.digest, 16), arrays, {}, "PCA of digits")
+    for recipe, steps in opening_networks():
+        say(f"Autoencoder of {recipe.latent} numbers.")
+        key = training_key(digits, recipe)
+        report = Report(store=store if steps else None, key=key, title="Autoencoder of digits")
+        made = train_task(report, source=digits.params(), recipe=asdict(recipe))
+        store.put(key, *made, "autoencoder of digits")
+        if steps:
+            store.put_bytes(step_key(key, None), json.dumps(report.steps).encode(), "list of steps")
+        spaces["autoencoder"] = made[0]["codes"]
+    for kind in ("cnn", "vit"):
+        for column in ("label", "even"):
+            say(f"{kind} of digits, learning {column}.")
+            small = ClassifierRecipe(kind)
+            made = classifier_task(
+                Report(), source=digits.params(), kind=kind, epochs=small.length, seed=0, column=column
+            )
+            store.put(classifier_key(digits, small, column), *made, f"{kind} of digits")
+            spaces[kind] = made[0]["codes"]
+    for title, vectors in spaces.items():
+        say(f"Map of {title}.")
+        _ship(Space(title, title, pictures.names, vectors), Settings("umap", 2, 0, "euclidean"), store)
+    say("Pitfalls: two minutes.")
+    store.put(recipe_key(SIZES_TASK, source=digits.params()), *sizes_task(Report(), source=digits.params()), "sizes")
+    store.put(recipe_key(NOISE_TASK), *noise_task(Report()), "noise")
+
+
+def _ship(space: Space, settings: Settings, store: Store) -> None:
     arrays, meta = pack_map(result_now(space, settings))
     store.put(map_key(space, settings), arrays, meta, f"{settings.method} of {space.title}")
 
@@ -55,6 +106,18 @@ def write_pictures() -> None:
     layers = read_layers(sentences_of("apple"))
     shared = shared_map(layers)
     _write(folder / "contexts.svg", dots(shared.coords[5], layers.senses, star=shared.star))
+    _write_latent(folder)
+
+
+def _write_latent(folder: Path) -> None:
+    digits = Source("digits")
+    pictures = load_source(digits)
+    entry = Store(ASSETS).get(training_key(digits, Recipe()))
+    assert entry is not None, "make the networks first: python -m embedkit build-assets --only networks"
+    rows = range(0, pictures.n, 8)
+    coords = np.asarray(entry.arrays["codes"])
+    low, high = np.percentile(coords, [2, 98], axis=0)  # the few far out would press the others together
+    _write(folder / "images.svg", dots(np.clip(coords[rows], low, high), tuple(pictures.labels[row] for row in rows)))
 
 
 def _write(path: Path, text: str) -> None:

@@ -70,7 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     each.set_defaults(command=_near)
 
     each = commands.add_parser("build-assets", help="make the shipped files again by their recipes")
-    each.add_argument("--only", choices=("words", "maps", "pictures"), help="one kind of them (default: all)")
+    each.add_argument(
+        "--only", choices=("words", "maps", "networks", "pictures"), help="one kind of them (default: all)"
+    )
     each.set_defaults(command=_build)
     return parser
 

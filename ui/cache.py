@@ -6,6 +6,7 @@ import threading
 import time
 from contextlib import suppress
 
+import numpy as np
 import streamlit as st
 
 import embedkit
@@ -18,7 +19,7 @@ from embedkit.images import (
     Recipe,
     Source,
     Trained,
-    fit_pca,
+    kept_pca,
     label_columns,
     load_source,
     trained_at,
@@ -72,7 +73,9 @@ def trained(key: str, epoch: int, recipe: Recipe, shape: tuple[int, ...]) -> Tra
 @st.cache_resource(max_entries=48, show_spinner=False)
 def codes(key: str, epoch: int, source: Source, recipe: Recipe) -> Vectors:
     """Latent vectors of all pictures after an epoch of a training that is kept."""
-    pictures = load_source(source)
+    pictures, store = load_source(source), pool().store
+    if epoch == epochs_of(source, recipe) and (entry := store.get(key)) is not None:
+        return np.asarray(entry.arrays["codes"])
     found = trained(key, epoch, recipe, pictures.pixels.shape[1:])
     assert found is not None
     return found.model.encode(pictures.pixels)
@@ -106,10 +109,13 @@ def classifier(source: Source, recipe: ClassifierRecipe, column: str) -> Classif
 @st.cache_resource(max_entries=24, show_spinner=False)
 def classifier_space(source: Source, recipe: ClassifierRecipe, column: str) -> Space:
     """Pictures as vectors of a classifier."""
-    pictures, model = load_source(source), classifier(source, recipe, column)
+    pictures = load_source(source)
+    entry = pool().store.get(classifier_key(source, recipe, column))
+    if entry is None:
+        raise embedkit.InputError("This classifier is no longer kept. Open the page again.")
     name = {"cnn": "CNN", "vit": "ViT"}[recipe.kind]
     title = f"{name} of {pictures.title.lower()}, trained on {column}"
-    return Space(f"{pictures.key}/{recipe.kind}/{column}", title, pictures.names, model.encode(pictures.pixels))
+    return Space(f"{pictures.key}/{recipe.kind}/{column}", title, pictures.names, entry.arrays["codes"])
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the pictures with the large network ...")
@@ -131,10 +137,14 @@ def picture_accuracies(source: Source, keys: tuple[str, ...], _spaces: dict[str,
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
+def pca_and_codes(source: Source, size: int) -> tuple[Pca, Vectors]:
+    """PCA of the training pictures, and the coordinates of all pictures."""
+    return kept_pca(load_source(source), size, pool().store)
+
+
 def pca(source: Source, size: int) -> Pca:
     """PCA of the training pictures."""
-    pictures = load_source(source)
-    return fit_pca(pictures.pixels[pictures.split()[0]], size)
+    return pca_and_codes(source, size)[0]
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
@@ -144,7 +154,7 @@ def picture_space(source: Source, name: str, *, size: int = 0, key: str = "", re
     if name == "pixels":
         vectors = pictures.flat
     elif name == "PCA":
-        vectors = pca(source, size).encode(pictures.pixels)
+        vectors = pca_and_codes(source, size)[1]
     else:
         assert recipe is not None
         vectors = codes(key, epochs_of(source, recipe), source, recipe)

@@ -43,6 +43,13 @@ CARDS = (
         "home/contexts.svg",
         "Sentences with apple in two senses, and a star",
     ),
+    Card(
+        "pages/images.py",
+        "Pictures",
+        "Train an autoencoder in sight, walk through what it learned: what is a picture in two numbers?",
+        "home/images.svg",
+        "Handwritten digits on a latent plane",
+    ),
 )
 
 

@@ -131,7 +131,7 @@ def _guess(job: Job) -> None:
 
 
 def _chosen_step(setup: Setup, job: Job) -> Trained | None:
-    steps = job.steps
+    steps = job.steps or (cache.epochs_of(setup.source, setup.recipe),)
     back = int(
         st.slider(
             "Step back",

@@ -37,10 +37,11 @@ def view(setup: Setup) -> None:
         other = whole_number(
             "Picture B", 1, 20_000, 8, key="b", help="The one to go to; the A before a click becomes B."
         )
+    epoch = cache.epochs_of(setup.source, setup.recipe)
     a, b = min(pick, n) - 1, min(other, n) - 1
-    trained = cache.trained(job.key, job.steps[-1], setup.recipe, setup.pictures.pixels.shape[1:])
-    codes = cache.codes(job.key, job.steps[-1], setup.source, setup.recipe)
-    found = cache.plane(job.key, job.steps[-1], setup.source, setup.recipe)
+    trained = cache.trained(job.key, epoch, setup.recipe, setup.pictures.pixels.shape[1:])
+    codes = cache.codes(job.key, epoch, setup.source, setup.recipe)
+    found = cache.plane(job.key, epoch, setup.source, setup.recipe)
     x, y = _place(found)
     _plane(setup, job.key, found, codes, show, (a, b), (x, y))
     _decoded(setup, trained.model, found, codes, (x, y))

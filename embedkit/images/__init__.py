@@ -2,7 +2,7 @@
 
 import embedkit.images.methods  # noqa: F401  # registers them
 from embedkit.images.autoencoder import Autoencoder, Recipe, Step, train
-from embedkit.images.measures import Pca, fit_pca, knn_accuracy, mean_squared_error
+from embedkit.images.measures import Pca, fit_pca, kept_pca, knn_accuracy, mean_squared_error, pca_key
 from embedkit.images.source import Source, examples, keep_own, label_columns, load_source
 from embedkit.images.training import (
     Figures,
@@ -29,11 +29,13 @@ __all__ = [
     "fit_pca",
     "keep_own",
     "kept_epochs",
+    "kept_pca",
     "kept_steps",
     "knn_accuracy",
     "label_columns",
     "load_source",
     "mean_squared_error",
+    "pca_key",
     "request_training",
     "train",
     "train_task",

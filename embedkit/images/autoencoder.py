@@ -102,9 +102,10 @@ class Autoencoder:
 
     def encode(self, pixels: Vectors) -> Vectors:
         """Latent vectors float32 (n, latent) of pictures (n, height, width, channels)."""
-        if np.prod(np.shape(pixels)[1:]) != np.prod(self.shape):
+        each = math.prod(self.shape)
+        if math.prod(np.shape(pixels)[1:]) != each:
             raise InputError(f"This network reads pictures of shape {self.shape}, not {np.shape(pixels)[1:]}.")
-        return self._run("encoder", np.asarray(pixels, np.float32).reshape(len(pixels), int(np.prod(self.shape))))
+        return self._run("encoder", np.asarray(pixels, np.float32).reshape(len(pixels), each))
 
     def decode(self, latent: Vectors) -> Vectors:
         """Pictures float32 (n, height, width, channels) of latent vectors (n, latent)."""

@@ -55,7 +55,10 @@ def _params(source: Source, recipe: ClassifierRecipe, column: str) -> dict[str, 
 def classifier_task(
     report: Report, *, source: dict[str, Any], kind: str, epochs: int, seed: int, column: str
 ) -> tuple[dict[str, Vectors], dict[str, Any]]:
-    """Task of a worker: train on three quarters of the pictures; the last step's weights, and the way there."""
+    """Task of a worker: train on three quarters of the pictures.
+
+    Arrays: the last step's weights, and "codes", the vectors of all pictures; meta tells the way there.
+    """
     pictures = load_source(Source(**source))
     recipe = ClassifierRecipe(kind, epochs, seed)
     step, curve = None, []
@@ -63,17 +66,20 @@ def classifier_task(
         curve.append((step.epoch, step.train_accuracy, step.held_accuracy))
         report(step.epoch / recipe.length, f"epoch {step.epoch} of {recipe.length}", curve=curve)
     assert step is not None
+    classes = sorted(set(label_columns(pictures)[column]))
     meta = {
         "kind": kind,
         "epochs": epochs,
         "seed": seed,
         "column": column,
         "shape": list(pictures.pixels.shape[1:]),
-        "classes": sorted(set(label_columns(pictures)[column])),
+        "classes": classes,
         "curve": curve,
         "seconds": step.seconds,
     }
-    return dict(step.weights), meta
+    model = Classifier(recipe, pictures.pixels.shape[1:], len(classes), step.weights)
+    arrays = {f"w.{name}": array for name, array in step.weights.items()}
+    return {**arrays, "codes": model.encode(pictures.pixels)}, meta
 
 
 def trained(pictures: Pictures, column: str, recipe: ClassifierRecipe) -> Iterator[ClassifierStep]:
@@ -106,7 +112,8 @@ def classifier_of(entry: Entry) -> Classifier:
     meta = entry.meta
     recipe = ClassifierRecipe(meta["kind"], meta["epochs"], meta["seed"])
     height, width, channels = meta["shape"]
-    return Classifier(recipe, (height, width, channels), len(meta["classes"]), entry.arrays)
+    weights = {name[2:]: array for name, array in entry.arrays.items() if name.startswith("w.")}
+    return Classifier(recipe, (height, width, channels), len(meta["classes"]), weights)
 
 
 def accuracies(

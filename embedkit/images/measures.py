@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.errors import InputError
+from embedkit.sources.pictures import Pictures
 from embedkit.space import Vectors
+from embedkit.store import Store, recipe_key
 
-__all__ = ["Pca", "fit_pca", "knn_accuracy", "mean_squared_error"]
+__all__ = ["Pca", "fit_pca", "kept_pca", "knn_accuracy", "mean_squared_error", "pca_key"]
 
 K = 5
 AT_ONCE = 2_048
@@ -33,7 +36,7 @@ class Pca:
 
     def encode(self, pixels: Vectors) -> Vectors:
         """Coordinates (n, size) of pictures (n, height, width, channels)."""
-        rows = np.asarray(pixels, np.float32).reshape(len(pixels), -1)
+        rows = _rows(pixels)
         found: Vectors = (rows - self.mean) @ self.components.T
         return found
 
@@ -51,7 +54,7 @@ def fit_pca(pixels: Vectors, size: int) -> Pca:
     """PCA on pictures (n, height, width, channels); `size` is cut to what n and the pixels allow. Signs are fixed."""
     from sklearn.decomposition import PCA
 
-    rows = np.asarray(pixels, np.float32).reshape(len(pixels), -1)
+    rows = _rows(pixels)
     size = min(size, *rows.shape)
     if size < 1:
         raise InputError(f"PCA needs at least one picture and one component; here are {len(rows)} pictures.")
@@ -59,6 +62,27 @@ def fit_pca(pixels: Vectors, size: int) -> Pca:
     components = model.components_.astype(np.float32)
     components *= np.sign(components[np.arange(size), np.abs(components).argmax(1)])[:, None]
     return Pca(model.mean_.astype(np.float32), components, tuple(np.shape(pixels)[1:]))
+
+
+def pca_key(pictures: str, size: int) -> str:
+    """The store's key of a PCA that ships, for pictures with this digest."""
+    return recipe_key("pca", pictures=pictures, size=size)
+
+
+def kept_pca(pictures: Pictures, size: int, store: Store) -> tuple[Pca, Vectors]:
+    """PCA of the training pictures, and the coordinates of all: as they ship, else computed.
+
+    Another processor rounds otherwise, and a shipped map is found by the exact bytes of its space.
+    """
+    if (entry := store.get(pca_key(pictures.digest, size))) is not None:
+        pca = Pca(entry.arrays["mean"], entry.arrays["components"], tuple(pictures.pixels.shape[1:]))
+        return pca, np.asarray(entry.arrays["codes"], np.float32)
+    pca = fit_pca(pictures.pixels[pictures.split()[0]], size)
+    return pca, pca.encode(pictures.pixels)
+
+
+def _rows(pixels: Vectors) -> Vectors:
+    return np.asarray(pixels, np.float32).reshape(len(pixels), math.prod(np.shape(pixels)[1:]))  # -1 fails on no rows
 
 
 def mean_squared_error(given: Vectors, found: Vectors) -> float:

@@ -125,7 +125,8 @@ def train_task(
     report(1.0, "measuring")
     model = Autoencoder(what, pictures.pixels.shape[1:], step.weights)
     figures = [asdict(each) for each in figures_of(pictures, model)]
-    return _weights(step), {**_meta(step, curve), "figures": figures, "parameters": model.parameters}
+    arrays = {**_weights(step), "codes": model.encode(pictures.pixels)}
+    return arrays, {**_meta(step, curve), "figures": figures, "parameters": model.parameters}
 
 
 def _unfinished(store: Store, key: str) -> tuple[Step | None, list[int], list[tuple[int, float, float]]]:
@@ -176,8 +177,10 @@ def kept_steps(store: Store, key: str) -> tuple[int, ...]:
 
 
 def trained_at(store: Store, key: str, epoch: int, recipe: Recipe, shape: tuple[int, ...]) -> Trained | None:
-    """The network as it was after an epoch, or None when that step is not kept."""
+    """The network as it was after an epoch, or None when neither that step nor a result of that epoch is kept."""
     entry = store.get(step_key(key, epoch))
+    if entry is None and (meta := store.get_meta(key)) is not None and meta["epoch"] == epoch:
+        entry = store.get(key)  # the last step is the result as well, which outlives the steps
     return None if entry is None else _trained(entry, recipe, shape)
 
 
