@@ -34,6 +34,7 @@ PICTURES = {
     "/": ("[data-testid='stImage'] img", 2.0),
     "/words": (".js-plotly-plot .main-svg >> nth=0", 4.0),
     "/contexts": (".js-plotly-plot .main-svg >> nth=0", 6.0),
+    "/images": (".js-plotly-plot .main-svg >> nth=0", 4.0),
 }
 WORDS = ("pear", "bank", "river", "king", "music", "green", "dog", "paris", "law", "train", "sugar", "war")
 
@@ -133,6 +134,33 @@ def moves(runs: int) -> Iterator[Figure]:
     yield median("/contexts: layer changed", [move_layer(app, layer) for layer in layers], "ms", aim=150.0)
 
 
+def moves_of_pictures(runs: int) -> Iterator[Figure]:
+    """Controls of the page of pictures moved: the step, the place on the plane, the picked picture."""
+    app = visitor("images")
+    each = [1e3 * timed(lambda n=n: app.slider(key="back").set_value(-n).run()) for n in [1, 5, 9, 3, 7, 11] * runs]
+    yield median("/images: step back", each, "ms", aim=150.0)
+    app = visitor("images", view="Walk")
+    each = [1e3 * timed(lambda x=x: app.number_input(key="x").set_value(x).run()) for x in [1.0, -2.0, 3.5, 0.5] * runs]
+    yield median("/images, Walk: another place", each, "ms", aim=150.0)
+    app = visitor("images", view="Compare")
+    each = [1e3 * timed(lambda n=n: app.number_input(key="p").set_value(n).run()) for n in [5.0, 9.0, 800.0] * runs]
+    yield median("/images, Compare: another picture", each, "ms", aim=150.0)
+
+
+def beside_a_training(runs: int) -> Iterator[Figure]:
+    """The layer moved by one visitor while an autoencoder, asked for by another, is trained."""
+    other, busy = visitor("contexts"), []
+    for seed in range(901, 901 + runs):
+        asking = visitor("images", pictures="Shapes drawn by rule", epochs="40", seed=str(seed))
+        while any(str(button.key) == "stop_training" for button in asking.button):
+            busy += [move_layer(other, i % 7) for i in range(7)]
+            asking.run()
+    if len(busy) < 20:
+        raise Skip("pages beside a training: the trainings ended too soon to measure")
+    p95 = statistics.quantiles(busy, n=20)[-1]
+    yield Figure("/contexts: layer changed while a training runs, p95", p95, "ms", 500.0, runs=tuple(busy))
+
+
 def memory(process: psutil.Process) -> Iterator[Figure]:
     """Resident memory now."""
     own = process.memory_info().rss / 1e9
@@ -173,7 +201,12 @@ def library(runs: int) -> Iterator[Figure]:
 def measure(args: argparse.Namespace) -> Iterator[Figure | Skip]:
     """All figures of this benchmark."""
     with common.own_home():
-        yield from common.parts(*(part(args.runs) for part in (library, starts, pictures, moves, beside_a_job)))
+        yield from common.parts(
+            *(
+                part(args.runs)
+                for part in (library, starts, pictures, moves, moves_of_pictures, beside_a_job, beside_a_training)
+            )
+        )
         from embedkit.jobs import default_pool
 
         default_pool().close()

@@ -18,7 +18,7 @@ from embedkit.images.pitfalls import NOISE_TASK, SIZES_TASK, noise_task, sizes_t
 from embedkit.maps import Settings, map_key, pack_map, result_now
 from embedkit.paths import ASSETS
 from embedkit.space import Space, Vectors
-from embedkit.store import Store, recipe_key, step_key
+from embedkit.store import Store, default_store, recipe_key, step_key
 from embedkit.words import frequent, minilm, opening_topics
 from embedkit.words.recipe import distill, write_table
 from embedkit.worker import Report
@@ -112,7 +112,7 @@ def write_pictures() -> None:
 def _write_latent(folder: Path) -> None:
     digits = Source("digits")
     pictures = load_source(digits)
-    entry = Store(ASSETS).get(training_key(digits, Recipe()))
+    entry = default_store().get(training_key(digits, Recipe()))
     assert entry is not None, "make the networks first: python -m embedkit build-assets --only networks"
     rows = range(0, pictures.n, 8)
     coords = np.asarray(entry.arrays["codes"])

@@ -142,6 +142,11 @@ class Store:
         """Keep bytes; False, and a note, when the disk would not."""
         return self._write(key, "bytes", payload, name, {})
 
+    def remove(self, key: str) -> None:
+        """Forget what is kept under `key`; nothing happens when there is nothing, or it may not be removed."""
+        with suppress(OSError):
+            self._path(_checked(key)).unlink()
+
     def get_or_make(self, key: str, make: Callable[[], Any], *, name: str = "", wait: float = 600.0) -> Entry:
         """The entry kept under `key`, else what `make()` returns (see `Entry.of`), kept for the next time.
 

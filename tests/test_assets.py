@@ -5,12 +5,28 @@ import importlib
 import numpy as np
 import pytest
 
-from embedkit.assets_recipe import opening_maps, write_pictures
+from embedkit.assets_recipe import opening_maps, opening_networks, write_pictures
 from embedkit.contexts import sense_words
 from embedkit.errors import DamagedFile
-from embedkit.maps import result_now, stored_map
+from embedkit.images import (
+    Autoencoder,
+    Source,
+    figures_of,
+    kept_epochs,
+    kept_pca,
+    kept_steps,
+    load_source,
+    train,
+    trained_at,
+    training_key,
+)
+from embedkit.images.classifiers import ClassifierRecipe
+from embedkit.images.compare import classifier_key, classifier_of
+from embedkit.images.pitfalls import NOISE_TASK, SIZES_TASK
+from embedkit.maps import Settings, result_now, stored_map
 from embedkit.paths import ASSETS
-from embedkit.store import Store
+from embedkit.space import Space
+from embedkit.store import Store, recipe_key
 from embedkit.words.minilm import _table
 from embedkit.words.recipe import distill
 
@@ -64,10 +80,59 @@ def test_the_recipe_still_makes_the_first_opening_map(tmp_path):
 def test_pictures_are_made_from_the_maps(tmp_path, monkeypatch):
     monkeypatch.setattr("embedkit.assets_recipe.ASSETS", tmp_path)
     write_pictures()
-    for name in ("words.svg", "contexts.svg"):
+    for name in ("words.svg", "contexts.svg", "images.svg"):
         made, shipped = ((folder / "home" / name).read_text("utf-8") for folder in (tmp_path, ASSETS))
         assert made.startswith("<svg")
         assert made.count("fill=") == shipped.count("fill=")
+
+
+def shipped_store(tmp_path) -> Store:
+    return Store(tmp_path, shipped=(ASSETS / "store",))
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_opening_networks_are_found_without_training(number, tmp_path):
+    recipe, steps = opening_networks()[number]
+    store, key = shipped_store(tmp_path), training_key(Source("digits"), recipe)
+    entry = store.get(key)
+    assert entry is not None, "run: python -m embedkit build-assets --only networks"
+    pictures = load_source(Source("digits"))
+    made = trained_at(store, key, entry.meta["epoch"], recipe, (8, 8, 1))
+    assert made.model.encode(pictures.pixels) == pytest.approx(entry.arrays["codes"], abs=1e-3)
+    expected = kept_epochs(made.epochs) if steps else ()
+    assert kept_steps(store, key) == expected
+    assert all(trained_at(store, key, epoch, recipe, (8, 8, 1)).epoch == epoch for epoch in expected)
+
+
+def test_the_recipe_still_makes_the_opening_autoencoder(tmp_path):
+    recipe, _ = opening_networks()[0]
+    key = training_key(Source("digits"), recipe)
+    shipped = shipped_store(tmp_path).get(key).meta
+    pictures = load_source(Source("digits"))
+    train_rows, held_rows = pictures.split()
+    (*_, last) = train(pictures.pixels, recipe, train_rows=train_rows, held_rows=held_rows)
+    # Weights drift with another processor's last bit, epoch by epoch; what the network is worth may not.
+    assert last.epoch == shipped["epoch"]
+    assert last.held_loss == pytest.approx(shipped["held_loss"], rel=0.1)
+    assert last.held_loss < 0.6 * figures_of(pictures, Autoencoder(recipe, (8, 8, 1), last.weights))[1].held_error
+
+
+def test_opening_classifiers_pitfalls_and_maps_of_pictures_are_found(tmp_path):
+    store, digits = shipped_store(tmp_path), Source("digits")
+    pictures = load_source(digits)
+    for kind in ("cnn", "vit"):
+        for column in ("label", "even"):
+            entry = store.get(classifier_key(digits, ClassifierRecipe(kind), column))
+            again = classifier_of(entry).encode(pictures.pixels[:50])
+            assert again == pytest.approx(entry.arrays["codes"][:50], abs=1e-2)
+            held = entry.meta["curve"][-1][2]
+            assert held > 0.95
+    assert store.get(recipe_key(NOISE_TASK)) is not None
+    assert store.get(recipe_key(SIZES_TASK, source=digits.params())) is not None
+    pca, codes = kept_pca(pictures, 16, store)
+    assert pca.encode(pictures.pixels) == pytest.approx(codes, abs=1e-4)
+    space = Space("pca", "PCA", pictures.names, codes)
+    assert stored_map(space, Settings("umap", 2, 0, "euclidean"), store) is not None
 
 
 def test_every_asset_is_named_with_its_licence():

@@ -348,6 +348,21 @@ def test_shipped_entries_are_the_fallback_and_stay_untouched(tmp_path: Path) -> 
     assert store.get_bytes(broken) == b"made again"
 
 
+def test_what_is_removed_is_gone_and_the_shipped_one_stays(tmp_path: Path) -> None:
+    shipped = Store(tmp_path / "shipped")
+    shipped.put(KEY, {"a": np.zeros(2)})
+    store = Store(tmp_path / "own", shipped=(shipped.root / "store",))
+    store.put(KEY, {"a": np.ones(2)})
+    store.remove(KEY)
+    found = store.get(KEY)
+    assert found is not None
+    assert found.arrays["a"].tolist() == [0, 0]
+    store.remove(KEY)  # nothing of its own is left, and nothing happens
+    assert not entries(store)
+    with pytest.raises(ValueError, match="key"):
+        store.remove("../../etc/passwd")
+
+
 def test_the_same_arrays_give_the_same_payload(tmp_path: Path) -> None:
     payloads = []
     for home_ in ("a", "b"):

@@ -19,6 +19,7 @@ from embedkit.images import (
     Recipe,
     Source,
     Trained,
+    keep_own,
     kept_pca,
     label_columns,
     load_source,
@@ -29,6 +30,7 @@ from embedkit.images.classifiers import Classifier, ClassifierRecipe
 from embedkit.images.compare import accuracies, classifier_key, classifier_of
 from embedkit.images.walk import Plane, plane_of, sheet
 from embedkit.jobs import Job, Pool, default_pool
+from embedkit.sources.pictures import Pictures
 from embedkit.space import Space, Vectors
 from embedkit.store import recipe_key
 from embedkit.words import CategoryScore, score_category, to_table
@@ -62,6 +64,22 @@ def shared(found: Layers) -> SharedMap:
 def meaning_of(found: Layers, row: int) -> Meaning:
     """The static words near one occurrence, read by MiniLM."""
     return meaning(space("words/minilm"), to_table(found.vectors[-1]), row, found.word)
+
+
+_own: set[str] = set()
+
+
+def keep_pictures(pictures: Pictures) -> Source:
+    """A person's own pictures, where a training finds them until the server stops."""
+    source = keep_own(pictures, pool().store)
+    _own.add(source.own)
+    return source
+
+
+def forget_own() -> None:
+    """Remove every person's own pictures from the disk, when the server stops."""
+    for key in _own:
+        pool().store.remove(key)
 
 
 @st.cache_resource(max_entries=48, show_spinner=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from embedkit.errors import EmbedkitError, NotInstalled
-from embedkit.images import Recipe, Source, keep_own, load_source, training_key
+from embedkit.images import Recipe, Source, load_source, training_key
 from embedkit.sources.picture_sets import is_here, picture_sets
 from embedkit.sources.pictures import Pictures, from_files
 from ui import cache, work
@@ -88,7 +88,7 @@ def _own() -> tuple[Source, Pictures] | None:
         ["png", "jpg", "jpeg", "webp", "zip"],
         accept_multiple_files=True,
         key="own_files",
-        help="Many files or one zip; at most 2,000 and 50 MB. Folders in a zip become labels. They stay on this machine.",
+        help="Many files or one zip; at most 2,000 and 50 MB. Folders in a zip become labels. They stay on this machine, and are removed when the server stops.",
     )
     if files:
         given = tuple((file.name, file.getvalue()) for file in files)
@@ -97,7 +97,7 @@ def _own() -> tuple[Source, Pictures] | None:
             try:
                 with st.spinner("Reading your pictures ..."):
                     found = from_files(given)
-                    st.session_state["own_source"] = keep_own(found, cache.pool().store)
+                    st.session_state["own_source"] = cache.keep_pictures(found)
                     st.session_state["own_notes"] = found.notes
             except EmbedkitError as error:
                 st.error(str(error), icon=":material/error:")

@@ -29,6 +29,7 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     cache.warm_up()
     yield
     cache.pool().close()
+    cache.forget_own()
 
 
 class Head:
