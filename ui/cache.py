@@ -82,10 +82,20 @@ def forget_own() -> None:
         pool().store.remove(key)
 
 
-@st.cache_resource(max_entries=48, show_spinner=False)
 def trained(key: str, epoch: int, recipe: Recipe, shape: tuple[int, ...]) -> Trained | None:
-    """An autoencoder as it was after an epoch; `key` is that of its training."""
-    return trained_at(pool().store, key, epoch, recipe, shape)
+    """An autoencoder as it was after an epoch, None when that is not kept; `key` is that of its training."""
+    try:
+        return _trained(key, epoch, recipe, shape)
+    except LookupError:
+        return None
+
+
+@st.cache_resource(max_entries=48, show_spinner=False)
+def _trained(key: str, epoch: int, recipe: Recipe, shape: tuple[int, ...]) -> Trained:
+    found = trained_at(pool().store, key, epoch, recipe, shape)
+    if found is None:
+        raise LookupError(key)  # not cached: it may be there the next time
+    return found
 
 
 @st.cache_resource(max_entries=48, show_spinner=False)
