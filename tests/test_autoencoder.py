@@ -15,8 +15,9 @@ import pytest
 from embedkit.errors import InputError
 from embedkit.images import autoencoder
 from embedkit.images.autoencoder import Autoencoder, Recipe, Step, train
-from embedkit.images.measures import fit_pca, knn_accuracy, mean_squared_error
+from embedkit.images.measures import fit_pca, kept_pca, knn_accuracy, mean_squared_error, pca_key
 from embedkit.sources.pictures import digits
+from embedkit.store import Store
 
 TRAIN, HELD = digits().split(0.25, seed=0)
 
@@ -464,6 +465,20 @@ def test_pcas_size_is_cut_to_what_there_is() -> None:
         with pytest.raises(InputError, match=f"here are {n} pictures"):
             fit_pca(noise((8, 8, 1), n), size)
     assert fit_pca(pixels, 4).reconstruct(pixels[:0]).shape == (0, 2, 2, 1)
+
+
+def test_a_kept_pca_is_read_and_another_computed(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    pca, codes = kept_pca(digits(), 3, store)
+    np.testing.assert_array_equal(pca.components, fit_pca(digits().pixels[TRAIN], 3).components)
+    np.testing.assert_array_equal(codes, pca.encode(digits().pixels))
+    arrays = {"mean": pca.mean, "components": pca.components + 1, "codes": codes + 2}
+    store.put(pca_key(digits().digest, 3), arrays)
+    read, theirs = kept_pca(digits(), 3, store)
+    np.testing.assert_array_equal(read.components, pca.components + 1)
+    np.testing.assert_array_equal(theirs, codes + 2)
+    assert (read.shape, theirs.dtype) == ((8, 8, 1), np.float32)
+    assert len({pca_key("a", 2), pca_key("a", 3), pca_key("b", 2)}) == 3
 
 
 def test_the_squared_error_is_taken_in_parts_and_in_full() -> None:
