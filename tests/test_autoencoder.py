@@ -159,6 +159,9 @@ def test_a_seed_gives_each_epoch_an_order_and_noise_of_its_own() -> None:
     )
     assert len({plain, noisy, copied}) == 3
     assert bytes_of(some_steps(Recipe(epochs=1, noise=0, copy=True))[-1]) == plain  # without noise, nothing to copy
+    start = some_steps(Recipe(epochs=1))[0]
+    from_the_same = [some_steps(Recipe(epochs=1, noise=0, seed=seed), after=start)[-1] for seed in (0, 1)]
+    assert len({bytes_of(step) for step in from_the_same}) == 2  # the order is the seed's as well
 
 
 # Steps
