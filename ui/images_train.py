@@ -13,6 +13,7 @@ from embedkit.errors import EmbedkitError
 from embedkit.export import autoencoder_script, parquet, pictures_lines, safe_csv, vectors_table, worksheet
 from embedkit.figures import PictureRow, loss_lines, picture_rows, point_map, signed
 from embedkit.images import (
+    KEPT,
     Figures,
     Recipe,
     Trained,
@@ -103,6 +104,9 @@ def view(setup: Setup) -> None:
     if job is None:
         return
     _guess(job)
+    if st.session_state.get("replay") is not None and len(job.steps) > 1:
+        _replay(setup, job)
+        return
     shown = _chosen_step(setup, job)
     if shown is None:
         return
@@ -110,6 +114,25 @@ def view(setup: Setup) -> None:
     drawn = draw(setup, job.key, shown, (last or shown).curve)
     _table(job, shown)
     explain(setup, job, shown, drawn)
+
+
+@st.fragment(run_every=0.5)
+def _replay(setup: Setup, job: Job) -> None:
+    """The kept steps one after the other; the rest of the page stands still."""
+    steps, at = job.steps, st.session_state["replay"]
+    if at is None or at >= len(steps):
+        st.session_state["replay"] = None
+        st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress((at + 1) / len(steps), text=f"Step {at + 1} of {len(steps)}")
+        ended = st.button("End", key="end_replay", icon=":material/stop_circle:", help="Back to the finished training")
+    if ended:
+        st.session_state["replay"] = None
+        st.rerun()
+    shown = cache.trained(job.key, steps[at], setup.recipe, setup.pictures.pixels.shape[1:])
+    if shown is not None:
+        draw(setup, job.key, shown, shown.curve)
+    st.session_state["replay"] = at + 1
 
 
 GUESSES = ("Above PCA's", "Between two thirds of it and all", "Between a third and two thirds", "Under a third")
@@ -132,17 +155,21 @@ def _guess(job: Job) -> None:
 
 def _chosen_step(setup: Setup, job: Job) -> Trained | None:
     steps = job.steps or (cache.epochs_of(setup.source, setup.recipe),)
-    back = int(
-        st.slider(
-            "Step back",
-            1 - 16,
-            0,
-            0,
-            key="back",
-            bind=BIND,
-            help="0 is the finished training; to the left, ever earlier steps, up to the untrained network.",
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        back = int(
+            st.slider(
+                "Step back",
+                1 - KEPT,
+                0,
+                0,
+                key="back",
+                bind=BIND,
+                help="0 is the finished training; to the left, ever earlier steps, up to the untrained network.",
+            )
         )
-    )
+        if st.button("Play", key="play", icon=":material/play_circle:", help="Watch it learn again, step by step"):
+            st.session_state["replay"] = 0
+            st.rerun()
     epoch = steps[max(0, len(steps) - 1 + back)]
     found = cache.trained(job.key, epoch, setup.recipe, setup.pictures.pixels.shape[1:])
     if found is None:

@@ -5,6 +5,7 @@ from embedkit.images.autoencoder import Autoencoder, Recipe, Step, train
 from embedkit.images.measures import Pca, fit_pca, kept_pca, knn_accuracy, mean_squared_error, pca_key
 from embedkit.images.source import Source, examples, keep_own, label_columns, load_source
 from embedkit.images.training import (
+    KEPT,
     Figures,
     Trained,
     figures_of,
@@ -17,6 +18,7 @@ from embedkit.images.training import (
 )
 
 __all__ = [
+    "KEPT",
     "Autoencoder",
     "Figures",
     "Pca",

@@ -148,7 +148,6 @@ def train(
 
     if len(train_rows) < 2 or len(held_rows) < 1:
         raise InputError(f"Training needs two pictures and one held out; here are {len(pixels)} in all.")
-    torch.set_num_threads(1 if np.prod(np.shape(pixels)[1:]) <= SMALL else 2)
     recipe = recipe.whole(len(train_rows), int(np.prod(np.shape(pixels)[1:])))
     shape = tuple(np.shape(pixels)[1:])
     model = Autoencoder(recipe, shape, after.weights if after else None)
@@ -163,9 +162,11 @@ def train(
         weights = {name: _frozen(tensor) for name, tensor in model.network.state_dict().items()}
         return Step(epoch, recipe.epochs, weights, _moments(model, optimizer), own, held, time.perf_counter() - start)
 
+    threads = 1 if np.prod(shape) <= SMALL else 2
     if after is None:
         yield step(0)
     for epoch in range(after.epoch + 1 if after else 1, recipe.epochs + 1):
+        torch.set_num_threads(threads)  # anew, as another training in this process may have set its own
         chance = torch.Generator().manual_seed(recipe.seed * 10_007 + epoch)
         order = torch.randperm(len(flat), generator=chance).split(_batch(len(flat)))
         for done, rows in enumerate(order, start=(epoch - 1) * a_epoch):

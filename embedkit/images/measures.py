@@ -58,7 +58,8 @@ def fit_pca(pixels: Vectors, size: int) -> Pca:
     size = min(size, *rows.shape)
     if size < 1:
         raise InputError(f"PCA needs at least one picture and one component; here are {len(rows)} pictures.")
-    model = PCA(size, svd_solver="covariance_eigh" if rows.shape[1] < len(rows) else "full").fit(rows)
+    with np.errstate(invalid="ignore", divide="ignore"):  # equal pictures have no variance to share out
+        model = PCA(size, svd_solver="covariance_eigh" if rows.shape[1] < len(rows) else "full").fit(rows)
     components = model.components_.astype(np.float32)
     components *= np.sign(components[np.arange(size), np.abs(components).argmax(1)])[:, None]
     return Pca(model.mean_.astype(np.float32), components, tuple(np.shape(pixels)[1:]))

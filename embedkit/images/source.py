@@ -58,7 +58,7 @@ def _loaded(source: Source) -> Pictures:
 
 def keep_own(pictures: Pictures, store: Store) -> Source:
     """Put a person's own pictures where a worker finds them; equal pictures are kept once."""
-    key = recipe_key("own pictures", digest=pictures.digest)
+    key = recipe_key("own pictures", digest=pictures.digest, names=pictures.names)
     if store.get_meta(key) is None:
         meta = {
             "title": pictures.title,
