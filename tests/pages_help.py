@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import base64
+import html
+import io
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 from streamlit.testing.v1 import AppTest
+
+from embedkit.jobs import Pool
+from embedkit.store import default_store
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(f"pages/{file.name}" for file in (ROOT / "pages").glob("*.py"))
@@ -41,6 +48,26 @@ def words(**query: Any) -> AppTest:
 def contexts(**query: Any) -> AppTest:
     """The page of words in context."""
     return open_page("pages/contexts.py", **query)
+
+
+def images(**query: Any) -> AppTest:
+    """The page of pictures."""
+    return open_page("pages/images.py", **query)
+
+
+@contextmanager
+def workers(folder: Path, size: int = 1) -> Iterator[Pool]:
+    """Workers of these tests alone, over an empty home and what ships; a stopped one is given no grace."""
+    from ui import cache
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMBEDKIT_HOME", str(folder))
+        made = Pool(size, default_store(), threads=1, grace_seconds=0.2)
+        patch.setattr(cache, "pool", lambda: made)
+        try:
+            yield made
+        finally:
+            made.close()
 
 
 def told(at: AppTest) -> list[str]:
@@ -99,6 +126,56 @@ def dots(spec: dict[str, Any]) -> dict[int, tuple[float, ...]]:
             for row, *place in zip(trace["customdata"], *axes, strict=True):
                 found[int(np.ravel(row)[0])] = tuple(map(float, place))
     return found
+
+
+class Cell(NamedTuple):
+    """A picture of a row of pictures: what stands under it, its alt text, its pixels as bytes."""
+
+    caption: str
+    alt: str
+    pixels: Any
+
+
+def picture_rows(at: AppTest) -> list[tuple[str, list[Cell]]]:
+    """The rows of pictures of the page, from its HTML: their labels, and their pictures."""
+    from PIL import Image
+
+    rows: list[tuple[str, list[Cell]]] = []
+    for each in at.get("html"):
+        for address, quoted in re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="([^"]*)"', each.proto.body):
+            alt = html.unescape(quoted)
+            label, number, caption = numbered(alt)
+            pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(address))))
+            if number == 1:
+                rows.append((label, []))
+            assert (rows[-1][0], len(rows[-1][1])) == (label, number - 1), alt
+            rows[-1][1].append(Cell(caption, alt, pixels))
+    return rows
+
+
+def numbered(alt: str) -> tuple[str, int, str]:
+    """Label, number and caption of an alt text such as "in PCA, 3: 0.52"."""
+    match = re.fullmatch(r"(.+), (\d+)(?:: (.*))?", alt)
+    assert match, alt
+    return match[1], int(match[2]), match[3] or ""
+
+
+def row(at: AppTest, label: str) -> list[Cell]:
+    """The one row of pictures whose label begins so."""
+    (found,) = [cells for name, cells in picture_rows(at) if name.startswith(label)]
+    return found
+
+
+def table(at: Any, *columns: str) -> Any:
+    """The one table that has these columns."""
+    (found,) = [each.value for each in at.dataframe if set(columns) <= set(each.value.columns)]
+    return found
+
+
+def opened_box(at: AppTest, key: str) -> AppTest:
+    """The page with a folded part opened."""
+    at.session_state[key] = True
+    return at.run()
 
 
 def numbers(pattern: str, said: str) -> list[float]:

@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("streamlit")
 
+from page_links import FREE, IMAGE_VIEWS, LINKS, LIST, VIEWS
 from pages_help import (
     PAGES,
     ROOT,
@@ -27,10 +28,12 @@ from pages_help import (
     parts,
     press,
     run_until,
+    table,
     text,
     told,
     values,
     words,
+    workers,
 )
 from streamlit.testing.v1 import AppTest
 
@@ -40,24 +43,21 @@ from embedkit.errors import DamagedFile
 from embedkit.jobs import Pool
 from embedkit.maps import Settings, map_key
 from embedkit.space import Space
-from embedkit.store import Store
 
-VIEWS = ("Map", "Analogy", "Axes", "Odd one out", "Strips")
-LIST = "apple pear plum cherry bus train car tram king queen"
 PCA = {"set": "Own list", "method": "PCA"}  # made on the spot, without a worker
 CALM = {"method": "PCA"}
+EVERY = [
+    ("pages/home.py", {}),
+    *(("pages/words.py", {"view": view}) for view in VIEWS),
+    ("pages/contexts.py", {}),
+    *(("pages/images.py", {"view": view}) for view in IMAGE_VIEWS),
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
-    """Workers of these tests alone, ended with them; a stopped one is given no grace."""
-    from ui import cache
-
-    made = Pool(1, Store(tmp_path_factory.mktemp("page-jobs")), threads=1, grace_seconds=0.2)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cache, "pool", lambda: made)
+    with workers(tmp_path_factory.mktemp("page-jobs")) as made:
         yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +84,13 @@ def test_view_of_words_opens(view: str) -> None:
     assert values(at)["view"] == view
 
 
+ORDER = ("Why", "Try", "Take away")
+
+
 @pytest.mark.parametrize("path", [path for path in PAGES if path != "pages/home.py"])
 def test_page_has_its_parts_in_their_order(path: str) -> None:
     at = open_page(path)
-    assert [name for name in parts(at) if name in ("Why", "Try", "Take away")] == ["Why", "Try", "Take away"]
+    assert [name for name in parts(at) if name in ORDER] == list(ORDER)
     assert any(each.value.startswith("**Guess first.**") for each in at.markdown)
     assert {each.label for each in at.expander} >= {"Arithmetic: the numbers by hand", "The same in Python"}
     assert any("address of this page" in each.value for each in at.caption)
@@ -118,9 +121,7 @@ def test_home_says_before_fetching_what_it_costs() -> None:
         numbers(r"([\d,]+) MB, .+, (\d{4})$", label)
 
 
-@pytest.mark.parametrize(
-    ("path", "query"), [*((path, {}) for path in PAGES), *(("pages/words.py", {"view": v}) for v in VIEWS[1:])]
-)
+@pytest.mark.parametrize(("path", "query"), [*EVERY, ("pages/images.py", {"pictures": "MNIST"})])
 def test_every_control_has_help_and_is_bound_to_the_link(path: str, query: dict[str, str]) -> None:
     for key, control in controls(open_page(path, **query)).items():
         assert key, control.label
@@ -135,6 +136,7 @@ def test_every_control_has_help_and_is_bound_to_the_link(path: str, query: dict[
         ("pages/words.py", {"view": "Axes"}),
         ("pages/words.py", {"view": "Strips"}),
         ("pages/contexts.py", {}),
+        *(("pages/images.py", {"view": view}) for view in IMAGE_VIEWS if view not in ("Walk", "Search")),  # no figure
     ],
 )
 def test_every_figure_and_table_has_alt_text(path: str, query: dict[str, str]) -> None:
@@ -145,64 +147,6 @@ def test_every_figure_and_table_has_alt_text(path: str, query: dict[str, str]) -
 
 
 # --- the link is the state -------------------------------------------------------------------------------------------
-
-LINKS: dict[str, tuple[str, dict[str, Any]]] = {
-    "map of topics by PCA": (
-        "pages/words.py",
-        {
-            "topics": ["colors", "sports"],
-            "word": "red",
-            "method": "PCA",
-            "dims": 3,
-            "seed": 7,
-            "k": 25,
-            "hide": True,
-            "present": True,
-            "guess": "fruit",
-        },
-    ),
-    "map around a word": (
-        "pages/words.py",
-        {"set": "Around a word", "many": 150, "center": "sea", "word": "river", "method": "PCA"},
-    ),
-    "own list by UMAP": (
-        "pages/words.py",
-        {"set": "Own list", "list": LIST, "n_neighbors": 7, "min_dist": 0.75, "seed": 3},
-    ),
-    "own list by t-SNE": (
-        "pages/words.py",
-        {"set": "Own list", "list": LIST, "method": "t-SNE", "perplexity": 4, "seed": 9_999},
-    ),
-    "frequent words": ("pages/words.py", {"set": "Frequent", "word": "king"}),
-    "analogy": (
-        "pages/words.py",
-        {
-            "view": "Analogy",
-            "a": "paris",
-            "b": "france",
-            "c": "tokyo",
-            "ahide": True,
-            "cat": "capital-common-countries",
-            "aguess": "woman",
-        },
-    ),
-    "axes": ("pages/words.py", {"view": "Axes", "x": "poor-rich", "y": "small-large", "axlist": "cat, whale, ant"}),
-    "odd one out": ("pages/words.py", {"view": "Odd one out", "odd": "red green blue heavy", "oddguess": "heavy"}),
-    "strips": (
-        "pages/words.py",
-        {"view": "Strips", "strip": "river bank money", "frozen": "bank", "minus": "money", "cells": 128, "column": 3},
-    ),
-    "labelled sentences": (
-        "pages/contexts.py",
-        {"of": "bank", "layer": 2, "mine": "money | A bank lends.", "cguess": "Identical", "present": True},
-    ),
-    "pasted text": (
-        "pages/contexts.py",
-        {"from": "Pasted text", "cword": "plum", "pasted": "A plum fell down. The plum was ripe.", "layer": 6},
-    ),
-    "a fetched model": ("pages/contexts.py", {"model": "BERT base", "of": "mole"}),
-    "a folder": ("pages/contexts.py", {"folder": "/nowhere/at/all"}),
-}
 
 
 @cache
@@ -221,10 +165,12 @@ def test_link_restores_the_state(name: str) -> None:
     assert {key: restored[key] for key in query} == query
 
 
-def test_tested_links_name_every_control() -> None:
+@pytest.mark.parametrize("path", [path for path in PAGES if path != "pages/home.py"])
+def test_tested_links_name_every_control(path: str) -> None:
     """A new control has to come into LINKS."""
-    tested = {key for _, query in LINKS.values() for key in query} | {"pick", "other"}  # these have tests of their own
-    assert set().union(*(controls(opened(name)) for name in LINKS)) <= tested
+    names = [name for name, (page, _) in LINKS.items() if page == path]
+    tested = {key for name in names for key in LINKS[name][1]} | {"pick", "other"}  # these have tests of their own
+    assert set().union(*(controls(opened(name)) for name in names)) <= tested
 
 
 def label(at: AppTest, number: int) -> str:
@@ -260,25 +206,6 @@ def test_wikipedia_sample_from_a_link() -> None:
     assert not at.exception
 
 
-FREE = {
-    "center",
-    "word",
-    "list",
-    "a",
-    "b",
-    "c",
-    "x",
-    "y",
-    "axlist",
-    "odd",
-    "strip",
-    "cword",
-    "pasted",
-    "mine",
-    "folder",
-}
-
-
 @cache
 def usual_values(path: str, query: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     return values(open_page(path, **dict(query)))
@@ -292,11 +219,12 @@ def usual_values(path: str, query: tuple[tuple[str, str], ...]) -> dict[str, Any
         ("pages/words.py", PCA),
         ("pages/words.py", {"set": "Around a word", **CALM}),
         ("pages/contexts.py", {}),
+        *(("pages/images.py", {"view": view}) for view in IMAGE_VIEWS),
     ],
 )
 def test_bad_value_in_a_link_falls_back(path: str, query: dict[str, str], nonsense: str) -> None:
     usual = usual_values(path, tuple(query.items()))
-    bad = {key: nonsense for key in usual if key not in FREE and key not in query}
+    bad = {key: nonsense for key in usual if key not in FREE[path] and key not in query}
     at = open_page(path, **query, **bad)
     assert not at.exception, [each.message for each in at.exception]
     assert not at.error
@@ -645,27 +573,29 @@ def test_a_model_that_is_not_installed_says_what_fetching_costs() -> None:
 # --- present mode ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["pages/words.py", "pages/contexts.py"])
-def test_present_hides_what_is_to_be_read(path: str) -> None:
-    at = open_page(path, present="true")
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("pages/words.py", {}),
+        ("pages/contexts.py", {}),
+        *(("pages/images.py", {"view": view}) for view in IMAGE_VIEWS if view != "Search"),  # empty until one draws
+    ],
+)
+def test_present_hides_what_is_to_be_read(path: str, query: dict[str, str]) -> None:
+    at = open_page(path, present="true", **query)
     assert not at.exception
     assert not {"Why", "Try", "Take away"} & set(parts(at))
     assert not [each for each in at.button if str(each.key).startswith("try_")]
     assert not at.get("download_button")
     assert "Arithmetic: the numbers by hand" not in {each.label for each in at.expander}
-    assert at.get("plotly_chart")
+    assert at.get("plotly_chart") or at.get("html")
     at.toggle(key="present").set_value(False)
     at.run()
-    assert {"Why", "Try", "Take away"} <= set(parts(at))
+    assert {"Why", "Try"} <= set(parts(at))
+    assert ("Take away" in parts(at)) == (query.get("view") not in ("Walk", "Pitfalls"))
 
 
 # --- numbers equal the same numbers by hand --------------------------------------------------------------------------
-
-
-def table(at: Any, *columns: str) -> Any:
-    """The one table that has these columns."""
-    (found,) = [each.value for each in at.dataframe if set(columns) <= set(each.value.columns)]
-    return found
 
 
 @pytest.mark.parametrize("word", ["apple", "bank"])
@@ -889,6 +819,7 @@ def raises(error: Exception) -> Any:
         ("pages/home.py", "ui.home.catalog"),
         ("pages/words.py", "ui.words_map.request_map"),
         ("pages/contexts.py", "ui.contexts_views.sentences_of"),
+        ("pages/images.py", "ui.images_setup.load_source"),
     ],
 )
 def test_an_error_for_the_person_is_one_sentence(path: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -905,6 +836,7 @@ def test_an_error_for_the_person_is_one_sentence(path: str, name: str, monkeypat
         ("pages/home.py", "ui.home.catalog"),
         ("pages/words.py", "ui.words_map.request_map"),
         ("pages/contexts.py", "ui.contexts_views.sentences_of"),
+        ("pages/images.py", "ui.images_setup.load_source"),
     ],
 )
 def test_a_bug_shows_as_a_bug(path: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,96 @@
+"""Links to pages that the tests open: together they set every control there is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+VIEWS = ("Map", "Analogy", "Axes", "Odd one out", "Strips")
+IMAGE_VIEWS = ("Train", "Walk", "Pitfalls", "Compare", "Search")
+LIST = "apple pear plum cherry bus train car tram king queen"
+
+LINKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "map of topics by PCA": (
+        "pages/words.py",
+        {
+            "topics": ["colors", "sports"],
+            "word": "red",
+            "method": "PCA",
+            "dims": 3,
+            "seed": 7,
+            "k": 25,
+            "hide": True,
+            "present": True,
+            "guess": "fruit",
+        },
+    ),
+    "map around a word": (
+        "pages/words.py",
+        {"set": "Around a word", "many": 150, "center": "sea", "word": "river", "method": "PCA"},
+    ),
+    "own list by UMAP": (
+        "pages/words.py",
+        {"set": "Own list", "list": LIST, "n_neighbors": 7, "min_dist": 0.75, "seed": 3},
+    ),
+    "own list by t-SNE": (
+        "pages/words.py",
+        {"set": "Own list", "list": LIST, "method": "t-SNE", "perplexity": 4, "seed": 9_999},
+    ),
+    "frequent words": ("pages/words.py", {"set": "Frequent", "word": "king"}),
+    "analogy": (
+        "pages/words.py",
+        {
+            "view": "Analogy",
+            "a": "paris",
+            "b": "france",
+            "c": "tokyo",
+            "ahide": True,
+            "cat": "capital-common-countries",
+            "aguess": "woman",
+        },
+    ),
+    "axes": ("pages/words.py", {"view": "Axes", "x": "poor-rich", "y": "small-large", "axlist": "cat, whale, ant"}),
+    "odd one out": ("pages/words.py", {"view": "Odd one out", "odd": "red green blue heavy", "oddguess": "heavy"}),
+    "strips": (
+        "pages/words.py",
+        {"view": "Strips", "strip": "river bank money", "frozen": "bank", "minus": "money", "cells": 128, "column": 3},
+    ),
+    "labelled sentences": (
+        "pages/contexts.py",
+        {"of": "bank", "layer": 2, "mine": "money | A bank lends.", "cguess": "Identical", "present": True},
+    ),
+    "pasted text": (
+        "pages/contexts.py",
+        {"from": "Pasted text", "cword": "plum", "pasted": "A plum fell down. The plum was ripe.", "layer": 6},
+    ),
+    "a fetched model": ("pages/contexts.py", {"model": "BERT base", "of": "mole"}),
+    "a folder": ("pages/contexts.py", {"folder": "/nowhere/at/all"}),
+    "a finished training": ("pages/images.py", {"back": -3, "tguess": "Under a third", "present": True}),
+    "a training": (
+        "pages/images.py",
+        {"net": "Convolutional", "latent": 3, "noise": 0.3, "epochs": 1, "seed": 5, "pictures": "Handwritten digits"},
+    ),
+    "a set from a folder": ("pages/images.py", {"pictures": "MNIST", "files": "/nowhere/at/all", "many": 600}),
+    "own pictures": ("pages/images.py", {"pictures": "Own"}),
+    "a walk": (
+        "pages/images.py",
+        {"view": "Walk", "a": 5, "b": 3, "x": 0.5, "y": -0.25, "show": "Both", "number": 2, "wguess": "in PCA"},
+    ),
+    "pitfalls": ("pages/images.py", {"view": "Pitfalls", "sguess": "At no size"}),
+    "a comparison": (
+        "pages/images.py",
+        {"view": "Compare", "p": 7, "learn": "even", "size": 16, "cseed": 0, "cmpguess": "Yes, it learned to see"},
+    ),
+    "a comparison with a large network": (
+        "pages/images.py",
+        {"view": "Compare", "maps": "PCA", "large": ["VGG16"], "weights": "/nowhere/at/all"},
+    ),
+    "a search": ("pages/images.py", {"view": "Search", "way": "Drop a file", "swap": "Swapped"}),
+}
+
+# Controls that take whatever is typed. Files that a person uploads stand in no link, on purpose: they stay with the
+# session that brought them, so a file uploader is not among `controls` at all.
+FREE = {
+    "pages/words.py": {"center", "word", "list", "a", "b", "c", "x", "y", "axlist", "odd", "strip"},
+    "pages/contexts.py": {"cword", "pasted", "mine", "folder"},
+    "pages/images.py": {"files", "weights", "x", "y", "back"},  # -1 is a place and a step; see test_images_page.py
+}
