@@ -100,7 +100,7 @@ def parser(doc: str, runs: int) -> argparse.ArgumentParser:
 def _number(value: float, unit: str) -> str:
     if unit in ("%", "ms", "MB"):
         return f"{value:,.2f}" if unit == "%" else f"{value:,.1f}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}" if abs(value) < 0.1 else f"{value:.3f}"
 
 
 def line(figure: Figure) -> str:
