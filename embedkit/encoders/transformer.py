@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from embedkit.encoders.automodel import AutoEncoder
 from embedkit.encoders.bert import Bert
 from embedkit.encoders.models import ModelFiles, find_model
 from embedkit.errors import DamagedFile
-from embedkit.space import Vectors
+from embedkit.space import Vectors, to_unit
 
 __all__ = ["Reading", "Transformer", "load_transformer"]
 
@@ -121,6 +123,18 @@ class Transformer:
         spans = tuple((int(a), int(b)) for a, b in encoding.offsets[:used])
         read_to = max((b for _, b in spans), default=0) if encoding.overflowing else len(text)
         return Reading(text, tuple(encoding.tokens[:used]), spans, states[:, :used], read_to)
+
+    def pooled(self, texts: Sequence[str]) -> Vectors:
+        """One vector a text: the mean over its pieces at the last layer, at length 1; float32 (n, d).
+
+        Texts are read in batches, and only the means are kept.
+        """
+        means = [
+            np.mean(reading.states[-1], axis=0)
+            for start in range(0, len(texts), 8 * BATCH)
+            for reading in self.read(texts[start : start + 8 * BATCH])
+        ]
+        return to_unit(np.array(means, np.float32).reshape(len(means), self.d))
 
     def table_row(self, text: str) -> Vectors:
         """The word's vector before any context: its row of the input table through the input's layer norm, (d,).

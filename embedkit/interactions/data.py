@@ -1,0 +1,165 @@
+"""Which users and items: a set by name or a person's own table, its split, and what the towers read of it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from embedkit.errors import InputError
+from embedkit.interactions.towers import Features
+from embedkit.sources.interactions import Interactions
+from embedkit.space import Vectors
+from embedkit.store import Store, default_store, recipe_key
+
+__all__ = ["Parts", "Watched", "features_of", "keep_table", "load_watched", "parts_of", "title_vectors"]
+
+TITLE = 64  # numbers that the tower reads of a title; 384 cost three times the time and gained nothing
+EVERY = 10  # years between two centers of the year's bumps
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A set of interactions: "cinema", "movielens-100k", "movielens-small", or "own" with its key in the store."""
+
+    key: str = "cinema"
+    folder: str = ""
+    own: str = ""
+
+    def params(self) -> dict[str, Any]:
+        """What JSON can hold, for the recipe of a result."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """A table split for learning and testing: csr (n_users, n_items) of weights seen, and of what is held out.
+
+    Weights are the rating over the highest one. A fifth of each user's rows is held out, seeded.
+    """
+
+    seen: Any
+    held: Any
+
+
+@lru_cache(maxsize=4)
+def load_watched(watched: Watched) -> Interactions:
+    """The table, shared; raises NotInstalled, InputError when a person's own is no longer kept."""
+    if watched.key == "cinema":
+        from embedkit.sources.cinema import cinema
+
+        return cinema()
+    if watched.key != "own":
+        from embedkit.sources.movielens import movielens
+
+        found: Interactions = movielens(watched.key, watched.folder)
+        return found
+    entry = default_store().get(watched.own) if watched.own else None
+    if entry is None:
+        raise InputError("Your table is no longer kept here. Give it again.")
+    import pandas as pd
+
+    arrays, meta = entry.arrays, entry.meta
+    users, items = tuple(meta["users"]), tuple(meta["items"])
+    return Interactions(
+        key="own",
+        title=meta["title"],
+        users=users,
+        items=items,
+        user=np.asarray(arrays["user"]),
+        item=np.asarray(arrays["item"]),
+        rating=np.asarray(arrays["rating"]),
+        time=np.asarray(arrays["time"]),
+        films=pd.DataFrame(meta["films"], index=range(len(items))),
+        people=pd.DataFrame(meta["people"], index=range(len(users))),
+        licence="yours",
+        year=0,
+    )
+
+
+def keep_table(table: Interactions, store: Store) -> Watched:
+    """Put a person's own table where a worker finds it; equal tables are kept once."""
+    key = recipe_key("own table", digest=table.digest)
+    if store.get_meta(key) is None:
+        arrays = {name: getattr(table, name) for name in ("user", "item", "rating", "time")}
+        meta = {
+            "title": table.title,
+            "users": table.users,
+            "items": table.items,
+            "films": table.films.to_dict("list"),
+            "people": table.people.to_dict("list"),
+        }
+        if not store.put(key, arrays, meta, "own table"):
+            raise InputError("There is no room on the disk to hand your table to a training. Free some space.")
+    return Watched("own", own=key)
+
+
+def parts_of(table: Interactions, seed: int = 0) -> Parts:
+    """The split of a table by which the page trains and tests."""
+    seen, held = table.split(0.2, seed)
+    return Parts(weights_of(table, seen), weights_of(table, held))
+
+
+def weights_of(table: Interactions, rows: Any) -> Any:
+    """Rows of a table as csr (n_users, n_items), float32: the rating over the highest of the table."""
+    from scipy.sparse import csr_matrix
+
+    highest = float(table.rating.max()) if table.n else 1.0
+    weight = np.maximum(table.rating[rows] / (highest if highest > 0 else 1.0), 0.1).astype(np.float32)
+    return csr_matrix((weight, (table.user[rows], table.item[rows])), shape=(table.n_users, table.n_items))
+
+
+def features_of(table: Interactions, store: Store | None = None) -> Features:
+    """Genres, year and title of each item, and what is known of people, as the towers read them."""
+    genres = _marks([re.split(r"[|,;]", str(text)) for text in table.films["genres"]])
+    people = [
+        [f"{name} {value}" for name, value in zip(table.people.columns, row, strict=True)]
+        for row in table.people.astype(str).itertuples(index=False)
+    ]
+    titles = title_vectors([str(title) for title in table.films["title"]], store or default_store())
+    return Features(genres, _years(table.films["year"].to_numpy()), titles, _marks(people))
+
+
+def _marks(lists: list[list[str]]) -> Vectors:
+    """One column a word, rows of sum 1: (n, words); words that stand in one row only are left out."""
+    counts = Counter(word for row in lists for word in set(row) if word)
+    words = sorted(word for word, count in counts.items() if count > 1)
+    places = {word: i for i, word in enumerate(words[:500])}
+    found = np.zeros((len(lists), len(places)), np.float32)
+    for number, row in enumerate(lists):
+        columns = [places[word] for word in row if word in places]
+        found[number, columns] = 1 / max(len(columns), 1)
+    return found
+
+
+def _years(years: Any) -> Vectors:
+    """A year as bumps around every tenth year, 0 where it is unknown: (n, centers)."""
+    years = np.asarray(years, np.float64)
+    known = years[years > 0]
+    if not len(known):
+        return np.zeros((len(years), 0), np.float32)
+    centers = np.arange(known.min() // EVERY * EVERY, known.max() + EVERY, EVERY)
+    bumps = np.exp(-(((years[:, None] - centers) / EVERY) ** 2)) * (years > 0)[:, None]
+    return np.asarray(bumps, np.float32)
+
+
+def title_vectors(titles: list[str], store: Store) -> Vectors:
+    """The titles read by MiniLM, then brought to 64 numbers by PCA: float32 (n, 64), kept once computed."""
+    digest = hashlib.blake2b("\0".join(titles).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+    def make() -> dict[str, Vectors]:
+        from sklearn.decomposition import PCA
+
+        from embedkit.encoders.transformer import load_transformer
+
+        read = load_transformer().pooled(titles)
+        size = min(TITLE, *read.shape)
+        found = PCA(size, svd_solver="full").fit_transform(read - read.mean(0)).astype(np.float32)
+        return {"titles": found / max(float(found.std()), 1e-6) * 0.3}
+
+    return np.asarray(store.get_or_make(recipe_key("titles", titles=digest), make, name="titles").arrays["titles"])
