@@ -15,7 +15,7 @@ from embedkit.encoders.models import MINILM, ModelCard, cards
 from embedkit.encoders.vision import LICENCE as VISION_LICENCE
 from embedkit.errors import EmbedkitError, InputError
 from embedkit.paths import ASSETS
-from embedkit.sources import picture_sets
+from embedkit.sources import movielens, picture_sets
 from embedkit.sources.gensim_data import WIKIPEDIA, test_data
 from embedkit.words import pretrained
 
@@ -43,7 +43,14 @@ class CatalogRow:
 
 def catalog() -> tuple[CatalogRow, ...]:
     """Everything, what comes with the install first; a look at file names, so it takes milliseconds."""
-    return (*_shipped(), *(_transformer(card) for card in cards().values()), *_tables(), *_pictures(), *_vision())
+    return (
+        *_shipped(),
+        *(_transformer(card) for card in cards().values()),
+        *_tables(),
+        *_pictures(),
+        *_vision(),
+        *_interactions(),
+    )
 
 
 def fetch_task_of(name: str) -> tuple[str, dict[str, str]]:
@@ -52,6 +59,7 @@ def fetch_task_of(name: str) -> tuple[str, dict[str, str]]:
         (cards(), "embedkit.encoders.models:fetch_task", "name"),
         (pretrained.tables(), "embedkit.words.pretrained:fetch_task", "key"),
         ([row[0] for row in _VISION], "embedkit.encoders.vision:fetch_vision_task", "name"),
+        (movielens.movielens_sets(), "embedkit.sources.movielens:fetch_movielens_task", "name"),
         (_fetched_pictures(), "embedkit.sources.picture_sets:fetch_pictures_task", "name"),
     ):
         if name in known:
@@ -68,6 +76,7 @@ def _fetched_pictures() -> dict[str, picture_sets.PictureSet]:
 _ASSETS = (
     ("words/minilm", "MiniLM words", "static", "Words, analogies", "Apache-2.0", 2021, "words/minilm.safetensors"),
     ("sentences", "Ambiguous words", "text", "Words in context", "CC0-1.0", 2026, "contexts/sentences.tsv"),
+    ("cinema", "Simulated cinema", "users and items", "Films watched, by rule", "CC0-1.0", 2026, "cinema/films.tsv"),
 )
 _GENSIM = (
     ("wikipedia", "Sample of English Wikipedia", "text", "Sentences with a word", "CC-BY-SA", 2016, WIKIPEDIA),
@@ -134,6 +143,13 @@ def _vision() -> Iterator[CatalogRow]:
     for key, title, megabytes, year, file in _VISION:
         here = (folder / file).is_file()
         yield CatalogRow(key, title, "network", "Vectors of pictures", megabytes, VISION_LICENCE, year, here, key)
+
+
+def _interactions() -> Iterator[CatalogRow]:
+    for row in movielens.movielens_sets().values():
+        what = f"Users and items: {row.rows:,} ratings of films"
+        here, kind = movielens.is_here(row.key), "users and items"
+        yield CatalogRow(row.key, row.title, kind, what, row.megabytes, row.licence, row.year, here, row.key)
 
 
 def _size(path: Path) -> int | None:

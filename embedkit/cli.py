@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-LOOKED_AT = ("static", "pictures")  # kinds whose fetch, also of what is here, finds a damaged file and fetches it again
+# kinds whose fetch, also of what is here, finds a damaged file and fetches it again
+LOOKED_AT = ("static", "pictures", "users and items")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

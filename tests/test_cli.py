@@ -22,7 +22,7 @@ from embedkit.cli import main
 from embedkit.encoders import models, vision
 from embedkit.errors import FetchError, InputError, JobStopped
 from embedkit.registry import methods
-from embedkit.sources import picture_sets
+from embedkit.sources import movielens, picture_sets
 from embedkit.space import Space
 from embedkit.words import pretrained, recipe
 
@@ -58,8 +58,8 @@ def test_the_catalog_says_for_everything_what_the_person_must_know() -> None:
     found = catalog()
     assert len({row.name for row in found}) == len(found)
     sets = {key for key, row in picture_sets.picture_sets().items() if row.fetched}
-    networks = vision.vision_cards()
-    assert {row.fetch for row in found if row.fetch} == {*models.cards(), *pretrained.tables(), *sets, *networks}
+    others = {*vision.vision_cards(), *movielens.movielens_sets()}
+    assert {row.fetch for row in found if row.fetch} == {*models.cards(), *pretrained.tables(), *sets, *others}
     for row in found:
         assert row.title, row
         assert row.what, row
@@ -262,7 +262,22 @@ def test_fetch_of_pictures_looks_also_at_what_is_here(
     assert (out, err) == ("MNIST is here.\n", "MNIST: 11.6 MB, licence CC BY-SA 3.0, 1998.\n 50%  6 of 12 MB\n")
 
 
-@pytest.mark.parametrize("name", ["words/minilm", "wikipedia", "minilm", "digits", "shapes"])
+def test_fetch_of_movielens_names_its_licence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(movielens, "fetch_movielens", lambda key, report: asked.append(key))
+    monkeypatch.setattr(movielens, "is_here", lambda key: True)  # whether it is whole is for the fetch to see
+    assert main(["fetch", "movielens-100k"]) == 0
+    assert asked == ["movielens-100k"]
+    out, err = capsys.readouterr()
+    assert (out, err) == (
+        "MovieLens 100K is here.\n",
+        "MovieLens 100K: 4.9 MB, licence research only, no redistribution, 1998.\n",
+    )
+
+
+@pytest.mark.parametrize("name", ["words/minilm", "wikipedia", "minilm", "digits", "shapes", "cinema"])
 def test_what_is_here_is_not_fetched(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
