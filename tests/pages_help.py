@@ -161,8 +161,9 @@ def numbered(alt: str) -> tuple[str, int, str]:
 
 
 def row(at: AppTest, label: str) -> list[Cell]:
-    """The one row of pictures whose label begins so."""
-    (found,) = [cells for name, cells in picture_rows(at) if name.startswith(label)]
+    """The one row of pictures with this label, or whose label begins so."""
+    rows = picture_rows(at)
+    (found,) = [cells for name, cells in rows if name == label] or [c for name, c in rows if name.startswith(label)]
     return found
 
 

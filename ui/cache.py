@@ -23,6 +23,7 @@ from embedkit.images import (
     kept_pca,
     label_columns,
     load_source,
+    request_training,
     trained_at,
     training_key,
 )
@@ -96,6 +97,26 @@ def _trained(key: str, epoch: int, recipe: Recipe, shape: tuple[int, ...]) -> Tr
     if found is None:
         raise LookupError(key)  # not cached: it may be there the next time
     return found
+
+
+@st.cache_resource(show_spinner=False)
+def _trainings() -> dict[str, Job]:
+    return {}
+
+
+def training(source: Source, recipe: Recipe) -> Job:
+    """The job of a training, which `runs` finds for every visit as long as it has not ended."""
+    jobs, job = _trainings(), request_training(source, recipe, pool())
+    for key in [key for key, each in list(jobs.items()) if each.finished]:
+        jobs.pop(key, None)
+    jobs[job.key] = job
+    return job
+
+
+def runs(key: str) -> bool:
+    """Whether somebody's training runs, or waits for its turn, under this key."""
+    job = _trainings().get(key)
+    return job is not None and not job.finished
 
 
 @st.cache_resource(max_entries=48, show_spinner=False)

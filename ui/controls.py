@@ -23,8 +23,21 @@ def choice(label: str, options: Mapping[str, Any] | Sequence[Any], *, key: str, 
     return values[picked if picked in values else first]
 
 
+def _kept(key: str, *kinds: type) -> None:
+    """Drop what a control of another page with the same key, but of another kind, has left."""
+    if key in st.session_state and not isinstance(st.session_state[key], kinds):
+        del st.session_state[key]
+
+
+def number(label: str, low: float, high: float, start: float, *, key: str, help: str, **more: Any) -> float:
+    """A number between two bounds."""
+    _kept(key, float, int)
+    return float(st.number_input(label, low, high, start, key=key, help=help, bind=BIND, **more))
+
+
 def text(label: str, value: str, *, key: str, help: str, **more: Any) -> str:
     """A line of text, trimmed."""
+    _kept(key, str)
     return str(st.text_input(label, value, key=key, help=help, bind=BIND, **more) or "").strip()
 
 
@@ -71,7 +84,4 @@ def map_settings(prefix: str, default: str = "umap") -> Settings:
 
 def whole_number(label: str, low: int, high: int, start: int, *, key: str, help: str) -> int:
     """A whole number; kept as a float inside, for a link that says 1e999 would stop Streamlit's own whole numbers."""
-    value = st.number_input(
-        label, float(low), float(high), float(start), step=1.0, format="%.0f", key=key, bind=BIND, help=help
-    )
-    return int(value)
+    return int(number(label, float(low), float(high), float(start), key=key, help=help, step=1.0, format="%.0f"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +12,11 @@ import streamlit as st
 from embedkit.errors import EmbedkitError
 from embedkit.export import compare_script, parquet, pictures_lines, safe_csv
 from embedkit.figures import MapMarks, PictureRow, accuracy_dots, attended, patched, picture_rows, point_map
-from embedkit.images import Recipe, Source, label_columns, request_training
+from embedkit.images import Recipe, Source, label_columns
 from embedkit.images.classifiers import Classifier, ClassifierRecipe
 from embedkit.images.compare import request_classifier
 from embedkit.jobs import Job
-from embedkit.maps import MadeMap, Settings, request_map, result_of
+from embedkit.maps import MadeMap, Settings, map_key, request_map, result_of
 from embedkit.neighbors import search
 from embedkit.projection import projections
 from embedkit.sources.pictures import Pictures
@@ -119,19 +120,32 @@ def spaces_of(source: Source, pictures: Pictures, asked: Asked) -> tuple[dict[st
         "PCA": cache.picture_space(source, "PCA", size=asked.size),
     }
     vit: Classifier | None = None
-    jobs: dict[str, Job] = {"autoencoder": request_training(source, recipe, cache.pool())}
+    requests: dict[str, tuple[Hashable, Callable[[], Job]]] = {
+        "autoencoder": ((source, recipe), lambda: cache.training(source, recipe))
+    }
     kinds = {"CNN": ClassifierRecipe("cnn", seed=asked.seed), "ViT": ClassifierRecipe("vit", seed=asked.seed)}
     if asked.column:
         for name, each in kinds.items():
-            jobs[name] = request_classifier(source, each, asked.column, cache.pool())
-    for name, job in jobs.items():
+            requests[name] = (
+                (source, each, asked.column),
+                lambda each=each: request_classifier(source, each, asked.column, cache.pool()),
+            )
+    for name, (key, request) in requests.items():
+        job = work.held(key, request)
         if not work.wait_for(job):
             continue
         try:
             job.result()
         except EmbedkitError as error:
             st.error(str(error), icon=":material/error:")
-            st.button("Run again", icon=":material/refresh:", key=f"again_{name}", help="Start this training anew")
+            st.button(
+                "Run again",
+                icon=":material/refresh:",
+                key=f"again_{name}",
+                help="Start this training anew",
+                on_click=work.forget,
+                args=(key,),
+            )
             continue
         if name == "autoencoder":
             found[name] = cache.picture_space(source, name, key=job.key, recipe=recipe)
@@ -388,14 +402,25 @@ def _map(
 def map_of(space: Space, asked: Asked) -> MadeMap | None:
     """The map of a space, or its progress in its place."""
     settings = Settings(asked.method, 2, asked.seed, "euclidean")
+    held: MadeMap | Job | None = None
     try:
-        held = request_map(space, settings, cache.pool())
+        key = map_key(space, settings)
+        held = work.held(key, lambda: request_map(space, settings, cache.pool()))
         if not isinstance(held, Job):
             return held
         with st.container(height="content" if held.finished else MAP_HEIGHT, border=False):
             return result_of(held, space, settings) if work.wait_for(held) else None
     except EmbedkitError as error:
         st.error(str(error), icon=":material/error:")
+        if isinstance(held, Job):
+            st.button(
+                "Run again",
+                icon=":material/refresh:",
+                key=f"again_{key[:8]}",
+                help="Start this map anew",
+                on_click=work.forget,
+                args=(key,),
+            )
         return None
 
 

@@ -55,8 +55,8 @@ def view(source: Source, pictures: Pictures) -> None:
 
 def _sizes(source: Source, pictures: Pictures) -> None:
     st.subheader("How many numbers?", anchor=False)
-    job = request_sizes(source, cache.pool())
-    entry = _entry(job, "sizes")
+    name = ("sizes", source)
+    entry = _entry(work.held(name, lambda: request_sizes(source, cache.pool())), name)
     if entry is None:
         return
     found = size_results(entry)
@@ -116,8 +116,8 @@ def _noise() -> None:
         f"Digits have 64 pixels. A network with **128** numbers in the middle has room for everything. It is fed digits with noise of standard deviation {NOISE:g}: "
         "once asked to give back *what it was given*, once asked for the *clean* digit."
     )
-    job = request_noise(cache.pool())
-    entry = _entry(job, "noise")
+    name = ("noise", None)
+    entry = _entry(work.held(name, lambda: request_noise(cache.pool())), name)
     if entry is None:
         return
     found = noise_results(entry)
@@ -151,7 +151,7 @@ def _noise() -> None:
     )
 
 
-def _entry(job: Job, name: str) -> Entry | None:
+def _entry(job: Job, name: tuple[str, Source | None]) -> Entry | None:
     """The result of an experiment; while it runs its progress, and what is measured already is drawn."""
     if not work.wait_for(job):
         return job.step(job.steps[-1]) if job.steps else None
@@ -159,6 +159,7 @@ def _entry(job: Job, name: str) -> Entry | None:
         return job.result()
     except EmbedkitError as error:
         st.error(str(error), icon=":material/error:")
-        if st.button("Run again", icon=":material/refresh:", key=f"again_{name}", help="Start this experiment anew"):
+        if st.button("Run again", icon=":material/refresh:", key=f"again_{name[0]}", help="Start this experiment anew"):
+            work.forget(name)
             st.rerun()
         return None

@@ -61,7 +61,10 @@ def pictures() -> tuple[Source, Pictures] | None:
             icon=":material/cloud_download:",
         )
         work.fetch_button(
-            name, card.title, f"Fetch {card.title} ({card.megabytes:,} MB)", "Once; it is kept on this machine."
+            name,
+            card.title,
+            f"Fetch {card.title} ({card.megabytes:,} MB, {card.licence}, {card.year})",
+            "Once; it is kept on this machine.",
         )
         if not folder:
             return None

@@ -21,7 +21,6 @@ from embedkit.images import (
     fit_pca,
     kept_steps,
     mean_squared_error,
-    request_training,
 )
 from embedkit.jobs import Job
 from embedkit.space import Vectors
@@ -39,10 +38,10 @@ def finished(setup: Setup) -> Job | None:
     held = st.session_state.get("train_job")
     if held is None or held.key != setup.key:
         left = kept_steps(cache.pool().store, setup.key)
-        if left and cache.pool().store.get_meta(setup.key) is None:
+        if left and not cache.runs(setup.key) and cache.pool().store.get_meta(setup.key) is None:
             _stopped(setup, left)
             return None
-        held = request_training(setup.source, setup.recipe, cache.pool())
+        held = cache.training(setup.source, setup.recipe)
         st.session_state["train_job"] = held
     held.wait(0.1)
     if not held.finished:
@@ -56,7 +55,7 @@ def finished(setup: Setup) -> Job | None:
     except EmbedkitError as error:
         st.error(str(error), icon=":material/error:")
         if st.button("Train again", icon=":material/refresh:", key="again", help="Start this training anew"):
-            st.session_state.pop("train_job", None)
+            st.session_state["train_job"] = cache.training(setup.source, setup.recipe)
             st.rerun()
         return None
     return held
@@ -93,7 +92,7 @@ def _stopped(setup: Setup, steps: tuple[int, ...]) -> None:
             icon=":material/pause_circle:",
         )
         if st.button("Resume", key="resume", icon=":material/play_arrow:", help="Goes on exactly where it was stopped"):
-            st.session_state["train_job"] = request_training(setup.source, setup.recipe, cache.pool())
+            st.session_state["train_job"] = cache.training(setup.source, setup.recipe)
             st.rerun()
     draw(setup, setup.key, shown, shown.curve)
 

@@ -10,7 +10,7 @@ from embedkit.images.walk import Plane, line, sweep
 from embedkit.neighbors import Neighbor, search
 from embedkit.space import Space, Vectors
 from ui import cache
-from ui.controls import BIND, choice, whole_number
+from ui.controls import BIND, choice, number, whole_number
 from ui.frame import arithmetic, ask, tries, why
 from ui.images_setup import Setup
 from ui.images_train import finished, sample_rows
@@ -68,7 +68,7 @@ def _place(found: Plane) -> tuple[float, float]:
     """The place to decode, typed or pointed at; kept between the corners of the plane."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         values = [
-            st.number_input(
+            number(
                 f"Place on axis {i + 1}",
                 -1e6,
                 1e6,
@@ -76,7 +76,6 @@ def _place(found: Plane) -> tuple[float, float]:
                 step=0.1,
                 format="%.3f",
                 key="xy"[i],
-                bind=BIND,
                 help=f"Here the plane runs from {found.low[i]:.2f} to {found.high[i]:.2f}. Click beside the dots to set it.",
             )
             for i in (0, 1)

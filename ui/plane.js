@@ -22,6 +22,7 @@ export default function (component) {
   const said = parentElement.querySelector(".said")
   if (!plane || !data) return
   const { low, high, columns, rows, points, marks, colors, names, size } = data
+  plane.setAttribute("aria-label", data.alt)
   const brush = plane.getContext("2d")
   let at = data.at ?? null // what the crosshair stands on, in units of the plane
   let wide = 0, tall = 0

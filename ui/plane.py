@@ -80,6 +80,7 @@ def plane(
         "picks": {name: [float(v) for v in place] for name, place in picks.items()},
         "at": list(at) if at else None,
         "axes": list(axes),
+        "alt": f"Plane of {len(points)} pictures, {axes[0]} by {axes[1]}; arrow keys move, Enter decodes the place",
         "dots": show != "pictures",
         "pictures": show != "dots",
     }

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
+from typing import TypeVar
+
 import streamlit as st
 
 from embedkit.errors import EmbedkitError
 from embedkit.jobs import Job
 from ui import cache
+
+Made = TypeVar("Made")
 
 
 def wait_for(job: Job) -> bool:
@@ -29,6 +34,22 @@ def _progress(job: Job) -> None:
         "Stop", key=f"stop_{job.key[:8]}", icon=":material/stop_circle:", help="End this run; nothing is lost"
     ):
         job.stop()
+
+
+def held(name: Hashable, request: Callable[[], Made]) -> Made:
+    """What `request` makes, mostly a job: one that was stopped or failed stays so for this visit, until `forget`."""
+    jobs = st.session_state.setdefault("held_jobs", {})
+    made: Made = jobs[name] if name in jobs else request()
+    if isinstance(made, Job) and made.state != "done":
+        jobs[name] = made
+    else:  # it is in the store
+        jobs.pop(name, None)
+    return made
+
+
+def forget(name: Hashable) -> None:
+    """Forget a job, so that the next `held` asks for it anew."""
+    st.session_state.get("held_jobs", {}).pop(name, None)
 
 
 def fetch_button(name: str, title: str, label: str, help: str) -> None:
