@@ -60,7 +60,7 @@ def title_mean(seen: Csr, *, vectors: Vectors) -> Vectors:
     return np.asarray(means @ vectors.T, np.float32)
 
 
-def item_knn(seen: Csr, *, neighbors: int = 100, shrink: float = 10.0) -> Vectors:
+def item_knn(seen: Csr, *, neighbors: int = 200, shrink: float = 30.0) -> Vectors:
     """Sum of an item's similarities to the watched items that are among its nearest (Sarwar et al. 2001).
 
     Similarity of items i and j, watched by n_i and n_j users and by n_ij of them together:
@@ -118,20 +118,23 @@ def ease(seen: Csr, *, regularization: float = 458.0) -> Vectors:
 def als(
     seen: Csr,
     *,
-    factors: int = 64,
-    regularization: float = 0.05,
-    alpha: float = 1.0,
+    factors: int = 24,
+    regularization: float = 0.3,
+    alpha: float = 3.0,
     iterations: int = 15,
     seed: int = 0,
 ) -> Vectors:
     """Weighted matrix factorization by alternating least squares (Hu et al. 2008), by the package implicit.
 
+    A watched item has the confidence `alpha`, any other 1. `regularization` is in units of the mean number of watched
+    items of a user, so that one value fits small and large tables.
     The same seed gives the same bytes on one machine, although it runs on two threads: each user and each item is
     solved alone. Raises InputError on fewer than one factor and when nobody watched anything.
     """
     from implicit.cpu.als import AlternatingLeastSquares
 
-    settings = {"factors": factors, "regularization": regularization, "alpha": alpha, "iterations": iterations}
+    weight = regularization * _binary(seen).nnz / max(seen.shape[0], 1)
+    settings = {"factors": factors, "regularization": weight, "alpha": alpha, "iterations": iterations}
     return _factorized(AlternatingLeastSquares, seen, num_threads=2, random_state=seed, **settings)
 
 
@@ -177,9 +180,9 @@ def baselines() -> dict[str, Baseline]:
     rows = (
         Baseline("popularity", "Popularity", "Cremonesi et al.", 2010, popularity),
         Baseline("titles", "Mean of title vectors", "Rocchio", 1971, title_mean, needs=("vectors",)),
-        Baseline("knn", "Item kNN", "Sarwar et al.", 2001, item_knn, _frozen(neighbors=100, shrink=10.0)),
+        Baseline("knn", "Item kNN", "Sarwar et al.", 2001, item_knn, _frozen(neighbors=200, shrink=30.0)),
         Baseline("ease", "EASE", "Steck", 2019, ease, _frozen(regularization=458.0)),
-        Baseline("als", "ALS", "Hu et al.", 2008, als, _frozen(factors=64, regularization=0.05, iterations=15)),
+        Baseline("als", "ALS", "Hu et al.", 2008, als, _frozen(factors=24, regularization=0.3, alpha=3.0)),
         Baseline("bpr", "BPR", "Rendle et al.", 2009, bpr, _frozen(factors=64, learning_rate=0.05, iterations=100)),
     )
     return {row.name: row for row in rows}
