@@ -288,6 +288,12 @@ def test_what_can_be_kept_is_kept_and_the_rest_counted() -> None:
     )
 
 
+def test_the_last_of_a_pair_is_kept() -> None:
+    found = own("user,item,rating\nAda,Up,1\nAda,Up,2\nBob,M,3\nAda,Up,4\nBob,Up,5\n")
+    assert content(found) == [("Bob", "M", 3, 0), ("Ada", "Up", 4, 0), ("Bob", "Up", 5, 0)]
+    assert "2 of 5 rows repeat a pair" in found.notes[1]
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [
