@@ -22,6 +22,7 @@ __all__ = [
     "parquet",
     "pictures_lines",
     "safe_csv",
+    "towers_script",
     "vectors_table",
     "worksheet",
 ]
@@ -115,6 +116,25 @@ def compare_script(pictures: str, column: str, size: int, seed: int) -> str:
         + (learned if column else "")
         + "for name, found in accuracies(pictures, vectors, label_columns(pictures)).items():\n"
         "    print(name, found)\n"
+    )
+
+
+def towers_script(watched: Mapping[str, object], recipe: Mapping[str, object]) -> str:
+    """Python that trains the same two towers and measures them."""
+    given, changed = (", ".join(f"{name}={value!r}" for name, value in each.items()) for each in (watched, recipe))
+    return (
+        "import numpy as np\n\n"
+        "from embedkit.interactions.data import Watched, features_of, load_watched, parts_of\n"
+        "from embedkit.interactions.evaluation import evaluate\n"
+        "from embedkit.interactions.towers import TowerRecipe, Towers, train_towers\n\n"
+        f"table = load_watched(Watched({given}))\n"
+        "parts, features, recipe = parts_of(table), features_of(table), "
+        f"TowerRecipe({changed})\n"
+        "for step in train_towers(parts.seen, features, recipe):\n"
+        "    print(step.epoch, round(step.loss, 4))\n\n"
+        "towers = Towers(recipe, features, parts.seen.shape, step.weights)\n"
+        "scores = towers.users(parts.seen, np.arange(table.n_users)) @ towers.items().T\n"
+        "print(evaluate(scores, parts.seen, parts.held))\n"
     )
 
 

@@ -14,7 +14,12 @@ from embedkit.sources.interactions import Interactions, own_table
 from ui import cache, work
 from ui.controls import BIND, choice, text, whole_number
 
-SETS = {"Simulated cinema": "cinema", "MovieLens 100K": "movielens-100k", "MovieLens small": "movielens-small", "Own table": "own"}
+SETS = {
+    "Simulated cinema": "cinema",
+    "MovieLens 100K": "movielens-100k",
+    "MovieLens small": "movielens-small",
+    "Own table": "own",
+}
 SIZES = {"movielens-100k": "4.9 MB, 1998", "movielens-small": "1.0 MB, 2018"}
 PARTS = ("id", "genres", "year", "title")
 
@@ -35,19 +40,32 @@ class Setup:
 
 def data() -> tuple[Watched, Interactions] | None:
     """The chosen table; else what is said and offered in its place is on the page already."""
-    name = choice("Who watched what", SETS, key="data", help="The cinema is here after the install; the others once they are fetched or given.")
+    name = choice(
+        "Who watched what",
+        SETS,
+        key="data",
+        help="The cinema is here after the install; the others once they are fetched or given.",
+    )
     if name == "own":
         return _own()
     folder = ""
     if name != "cinema":
-        folder = text("Folder of its files", "", key="mlfolder", help="On this machine, if you have them already.", placeholder="leave empty to fetch")
+        folder = text(
+            "Folder of its files",
+            "",
+            key="mlfolder",
+            help="On this machine, if you have them already.",
+            placeholder="leave empty to fetch",
+        )
     try:
         return _told(Watched(name, folder))
     except EmbedkitError as error:
         st.info(str(error), icon=":material/cloud_download:")
         if name != "cinema" and not folder:
             st.caption("Its licence forbids to pass it on, so it cannot ship with embedkit.")
-            work.fetch_button(name, name, f"Fetch {name} ({SIZES[name]}, research only)", "Once; it is kept on this machine.")
+            work.fetch_button(
+                name, name, f"Fetch {name} ({SIZES[name]}, research only)", "Once; it is kept on this machine."
+            )
         return None
 
 
@@ -64,7 +82,10 @@ def _told(watched: Watched) -> tuple[Watched, Interactions]:
 
 def _own() -> tuple[Watched, Interactions] | None:
     file = st.file_uploader(
-        "A table", ["csv", "tsv", "txt", "parquet"], key="own_table", help="Columns user and item, and if you have them rating and time; up to 1,000,000 rows."
+        "A table",
+        ["csv", "tsv", "txt", "parquet"],
+        key="own_table",
+        help="Columns user and item, and if you have them rating and time; up to 1,000,000 rows.",
     )
     if file is not None and st.session_state.get("table_stamp") != (stamp := (file.name, file.size, file.file_id)):
         try:
@@ -84,7 +105,9 @@ def _own() -> tuple[Watched, Interactions] | None:
 def towers() -> TowerRecipe | None:
     """The settings of the towers, sent together."""
     with st.form("towers", border=False):
-        loss = choice("Loss", list(LOSSES), key="loss", help=" ".join(f"{name}: {said}" for name, said in LOSSES.items()))
+        loss = choice(
+            "Loss", list(LOSSES), key="loss", help=" ".join(f"{name}: {said}" for name, said in LOSSES.items())
+        )
         negatives = choice(
             "Negatives",
             list(NEGATIVES),
@@ -100,12 +123,20 @@ def towers() -> TowerRecipe | None:
             bind=BIND,
             help="An id learns each item by itself; the others also serve items that nobody has watched yet.",
         )
-        person = st.toggle("An id for each user", False, key="uid", bind=BIND, help="Besides the films watched, a vector of their own.")
+        person = st.toggle(
+            "An id for each user", False, key="uid", bind=BIND, help="Besides the films watched, a vector of their own."
+        )
         with st.expander("More settings", icon=":material/tune:"):
-            dims = st.slider("Dimensions", 2, 128, 64, key="dims", bind=BIND, help="2 to 128; two can be drawn as they are.")
-            temperature = st.slider("Temperature", 0.1, 4.0, 1.0, 0.1, key="temp", bind=BIND, help="Scores are divided by it: low is sharp.")
+            dims = st.slider(
+                "Dimensions", 2, 128, 64, key="tdims", bind=BIND, help="2 to 128; two can be drawn as they are."
+            )
+            temperature = st.slider(
+                "Temperature", 0.1, 4.0, 1.0, 0.1, key="temp", bind=BIND, help="Scores are divided by it: low is sharp."
+            )
             epochs = whole_number("Epochs", 1, 500, 100, key="tepochs", help="How often every user is seen, 1 to 500.")
-            seed = whole_number("Seed", 0, 9_999, 0, key="tseed", help="The same seed gives the same towers, to the byte.")
+            seed = whole_number(
+                "Seed", 0, 9_999, 0, key="tseed", help="The same seed gives the same towers, to the byte."
+            )
         st.form_submit_button("Train", icon=":material/play_arrow:", type="primary", width="stretch")
     decay = 1.0 if loss == "full softmax" else 0.1
     reads = set(parts or ())

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from embedkit.errors import EmbedkitError
+from embedkit.export import parquet, safe_csv, towers_script, worksheet
 from embedkit.figures import recall_lines, towers_map
+from embedkit.interactions.towers import TowerRecipe
 from embedkit.interactions.training import Seen, request_table, request_towers
 from embedkit.jobs import Job
 from ui import cache, work
-from ui.controls import BIND, choice
-from ui.frame import arithmetic, ask, chart, tries, why
+from ui.controls import BIND
+from ui.frame import arithmetic, ask, chart, presenting, tries, why
 from ui.interactions_setup import Setup
 
 COLUMNS = {
@@ -41,7 +45,10 @@ def finished(setup: Setup) -> Job | None:
     except EmbedkitError as error:
         if held.state == "stopped" and held.steps:
             shown = cache.towers_seen(held.key, held.steps[-1])
-            st.info(f"Stopped after epoch {held.steps[-1]} of {setup.recipe.epochs}; the last step is kept.", icon=":material/pause_circle:")
+            st.info(
+                f"Stopped after epoch {held.steps[-1]} of {setup.recipe.epochs}; the last step is kept.",
+                icon=":material/pause_circle:",
+            )
             if shown is not None:
                 draw(setup, held.key, shown, held.steps)
         else:
@@ -58,7 +65,11 @@ def _live(job: Job, setup: Setup) -> None:
     """The training as it is now; it draws itself again and again, the rest of the page stands still."""
     if job.finished:
         st.rerun()
-    work.progress_line(job, "stop_towers", "It keeps its last step")
+    ahead = f" · {job.ahead} before it" if job.ahead else ""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(job.fraction or 0.0, text=f"{job.title}: {job.text or 'starting'}{ahead} · {job.seconds:.0f} s")
+        if st.button("Stop", key="stop_towers", icon=":material/stop_circle:", help="It keeps its last step"):
+            job.stop()
     steps = job.steps
     shown = cache.towers_seen(job.key, steps[-1]) if steps else None
     if shown is None:
@@ -76,7 +87,15 @@ def view(setup: Setup) -> None:
     _guess(rows)
     steps = job.steps or (setup.recipe.epochs,)
     back = int(
-        st.slider("Step back", -15, 0, 0, key="tback", bind=BIND, help="0 is the finished training; to the left, ever earlier steps.")
+        st.slider(
+            "Step back",
+            -15,
+            0,
+            0,
+            key="tback",
+            bind=BIND,
+            help="0 is the finished training; to the left, ever earlier steps.",
+        )
     )
     epoch = steps[max(0, len(steps) - 1 + back)]
     shown = cache.towers_seen(job.key, epoch) or cache.towers_seen(job.key, steps[-1])
@@ -96,8 +115,18 @@ def draw(setup: Setup, key: str, shown: Seen, steps: tuple[int, ...]) -> None:
     with st.container(horizontal=True):
         st.metric("Epoch", f"{shown.epoch} of {shown.epochs}", width="content")
         st.metric("Recall@10, held-out", f"{last[2]:.3f}", width="content")
-        st.metric("Mean cosine of items", f"{last[3]:.3f}", width="content", help="Near 1: all items point one way, the space has collapsed.")
-        st.metric("Effective rank of items", f"{last[4]:.1f} of {setup.recipe.dims}", width="content", help="exp of the entropy of the singular values: how many directions are in use.")
+        st.metric(
+            "Mean cosine of items",
+            f"{last[3]:.3f}",
+            width="content",
+            help="Near 1: all items point one way, the space has collapsed.",
+        )
+        st.metric(
+            "Effective rank of items",
+            f"{last[4]:.1f} of {setup.recipe.dims}",
+            width="content",
+            help="exp of the entropy of the singular values: how many directions are in use.",
+        )
     left, right = st.columns([3, 2], gap="medium")
     with left:
         users, items, share = cache.towers_plane(key, shown.epoch, steps)
@@ -108,8 +137,14 @@ def draw(setup: Setup, key: str, shown: Seen, steps: tuple[int, ...]) -> None:
             zoom=True,
             alt=f"{len(users)} users and {len(items)} items on one map after epoch {shown.epoch}",
         )
-        how = "The two numbers themselves." if setup.recipe.dims == 2 else f"PCA of the directions of both, {share:.0%} of their variance; turned so that steps can be compared."
-        st.caption(f"Gray: users. Colored: items by their first genre. {how} A user's list is made from all {setup.recipe.dims} numbers.")
+        how = (
+            "The two numbers themselves."
+            if setup.recipe.dims == 2
+            else f"PCA of the directions of both, {share:.0%} of their variance; turned so that steps can be compared."
+        )
+        st.caption(
+            f"Gray: users. Colored: items by their first genre. {how} A user's list is made from all {setup.recipe.dims} numbers."
+        )
     with right:
         chart(
             recall_lines(shown.curve, shown.epoch, setup.recipe.dims),
@@ -145,7 +180,9 @@ def _guess(rows: pd.DataFrame) -> None:
         "A film list for each person, ten films long. Which of these methods finds most of the films that were held back?",
         names,
         best,
-        f"Measured: recall@10 {scores[best]:.3f} by {best}; popularity alone gets {scores['Popularity']:.3f}." if "Popularity" in scores else "",
+        f"Measured: recall@10 {scores[best]:.3f} by {best}; popularity alone gets {scores['Popularity']:.3f}."
+        if "Popularity" in scores
+        else "",
         key="iguess",
     )
 
@@ -155,7 +192,10 @@ def _table(rows: pd.DataFrame) -> None:
         rows,
         hide_index=True,
         key="ranking",
-        column_config={name: st.column_config.NumberColumn(format="%.4f" if name[0] in "PRN" else "%.3f") for name in rows.columns[1:]},
+        column_config={
+            name: st.column_config.NumberColumn(format="%.4f" if name[0] in "PRN" else "%.3f")
+            for name in rows.columns[1:]
+        },
         alt="Precision, recall and NDCG at 10, coverage and novelty of the towers and of the methods to beat",
     )
     st.caption(
@@ -165,14 +205,21 @@ def _table(rows: pd.DataFrame) -> None:
 
 
 def _true(setup: Setup, shown: Seen) -> None:
-    with st.expander("The rule of the simulation, and the true tastes", icon=":material/science:", key="rule", on_change="rerun") as box:
+    with st.expander(
+        "The rule of the simulation, and the true tastes", icon=":material/science:", key="rule", on_change="rerun"
+    ) as box:
         if not box.open:
             return
         st.markdown(setup.table.simulated)
-        near = cache.nearness_to_truth(setup.watched, shown)
+        near = cache.nearness_to_truth(shown)
         st.metric("Rank correlation of who is like whom, learned against true", f"{near:.2f}")
-        st.caption("Spearman's correlation over 20,000 pairs of users: the cosine of their learned vectors against that of their true tastes. 1 would be the same order.")
-        row = int(st.slider("User", 1, setup.table.n_users, 1, key="who", bind=BIND, help="Whose true tastes to show.")) - 1
+        st.caption(
+            "Spearman's correlation over 20,000 pairs of users: the cosine of their learned vectors against that of their true tastes. 1 would be the same order."
+        )
+        row = (
+            int(st.slider("User", 1, setup.table.n_users, 1, key="who", bind=BIND, help="Whose true tastes to show."))
+            - 1
+        )
         st.markdown(f"User {row + 1} {cache.true_tastes().likes(row)}.")
 
 
@@ -192,12 +239,74 @@ def _explain(setup: Setup, job: Job, shown: Seen) -> None:
             st.latex(r"s(u, v) = u \cdot v = \sum_k u_k v_k + b_v")
             parts = " + ".join(f"({a:.3f})({b:.3f})" for a, b in list(zip(u, v, strict=True))[:3])
             st.latex(rf"{parts} + \dots + {v[-1]:.3f} = {u @ v:.4f}")
-            st.caption(f"u is {setup.table.users[0]}, v the item with the highest score, {setup.table.items[best]}; the last term is the item's own bias.")
+            st.caption(
+                f"u is {setup.table.users[0]}, v the item with the highest score, {setup.table.items[best]}; the last term is the item's own bias."
+            )
     tries(
         [
-            ("Two dimensions, drawn as they are", {"dims": 2}),
+            ("Two dimensions, drawn as they are", {"tdims": 2}),
             ("No negatives at all: watch it collapse", {"loss": "BPR", "neg": "none"}),
             ("The hinge of the class notes", {"loss": "hinge", "neg": "random"}),
         ]
     )
-    work.take_away_towers(setup, job, shown)
+    take_away(setup, job)
+
+
+def take_away(setup: Setup, job: Job) -> None:
+    """Vectors, table, worksheet and the lines of Python."""
+    if presenting():
+        return
+    st.subheader("Take away", anchor=False)
+    space = cache.item_space(setup.watched, setup.recipe)
+    with st.container(horizontal=True):
+        st.download_button(
+            "Item vectors (Parquet)",
+            lambda: parquet(space),
+            "items.parquet",
+            key="get_items",
+            on_click="ignore",
+            icon=":material/grid_on:",
+        )
+        st.download_button(
+            "Table (CSV)",
+            lambda: safe_csv(_rows(setup, job)),
+            "ranking.csv",
+            "text/csv",
+            key="get_ranking",
+            on_click="ignore",
+            icon=":material/table:",
+        )
+        st.download_button(
+            "Worksheet (Markdown)",
+            lambda: worksheet("Two towers", _tasks(job)),
+            "worksheet-towers.md",
+            "text/markdown",
+            key="get_tsheet",
+            on_click="ignore",
+            icon=":material/assignment:",
+        )
+    st.caption("The address of this page holds the whole state: copy it to give somebody exactly this view.")
+    with st.expander("The same in Python", icon=":material/code:", key="tcode", on_change="rerun") as box:
+        if box.open:
+            plain, watched = TowerRecipe(), setup.watched
+            changed = {name: value for name, value in asdict(setup.recipe).items() if value != getattr(plain, name)}
+            given = {name: value for name, value in asdict(watched).items() if value and name != "own"}
+            st.code(towers_script(given, changed), language="python")
+
+
+def _tasks(job: Job) -> list[tuple[str, str]]:
+    meta = job.result().meta
+    first, last = meta["curve"][0], meta["curve"][-1]
+    return [
+        (
+            "Before you look: which share of the held-back films stands in a list of ten by popularity alone? Guess.",
+            "see the table",
+        ),
+        ("Read recall@10 before the training and after it.", f"{first[2]:.3f} and {last[2]:.3f}"),
+        (
+            "Train without negatives. What happens to the effective rank, and what does the map look like?",
+            "it falls; everything moves to one place",
+        ),
+        ("Find two films that stand close on the map but have different genres. Who watches both?", "open"),
+        ("In the view You: pick five films. Which pick is named most often as the reason, and why?", "open"),
+    ]

@@ -13,6 +13,7 @@ from embedkit.figures.pictures import (
     setting_lines,
     signed,
 )
+from embedkit.figures.towers import recall_lines, towers_map
 
 __all__ = [
     "MapMarks",
@@ -27,8 +28,10 @@ __all__ = [
     "patched",
     "picture_rows",
     "point_map",
+    "recall_lines",
     "setting_lines",
     "signed",
     "strips",
+    "towers_map",
     "trust_bars",
 ]

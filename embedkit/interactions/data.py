@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,9 +18,11 @@ from embedkit.sources.interactions import Interactions
 from embedkit.space import Vectors
 from embedkit.store import Store, default_store, recipe_key
 
-__all__ = ["Parts", "Watched", "features_of", "keep_table", "load_watched", "parts_of", "title_vectors"]
+__all__ = ["Parts", "Watched", "features_of", "keep_table", "load_watched", "new_film", "parts_of", "title_vectors"]
 
 TITLE = 64  # numbers that the tower reads of a title; 384 cost three times the time and gained nothing
+SPREAD = 0.3  # of the numbers of a title, about that of genres and years
+SEPARATOR = r"[|,;]"  # between genres
 EVERY = 10  # years between two centers of the year's bumps
 
 
@@ -116,7 +119,7 @@ def weights_of(table: Interactions, rows: Any) -> Any:
 
 def features_of(table: Interactions, store: Store | None = None) -> Features:
     """Genres, year and title of each item, and what is known of people, as the towers read them."""
-    genres = _marks([re.split(r"[|,;]", str(text)) for text in table.films["genres"]])
+    genres = _marks([re.split(SEPARATOR, str(text)) for text in table.films["genres"]])
     people = [
         [f"{name} {value}" for name, value in zip(table.people.columns, row, strict=True)]
         for row in table.people.astype(str).itertuples(index=False)
@@ -125,11 +128,15 @@ def features_of(table: Interactions, store: Store | None = None) -> Features:
     return Features(genres, _years(table.films["year"].to_numpy()), titles, _marks(people))
 
 
-def _marks(lists: list[list[str]]) -> Vectors:
-    """One column a word, rows of sum 1: (n, words); words that stand in one row only are left out."""
+def _words(lists: list[list[str]]) -> list[str]:
+    """The words that stand in two rows or more, 500 at most."""
     counts = Counter(word for row in lists for word in set(row) if word)
-    words = sorted(word for word, count in counts.items() if count > 1)
-    places = {word: i for i, word in enumerate(words[:500])}
+    return sorted(word for word, count in counts.items() if count > 1)[:500]
+
+
+def _marks(lists: list[list[str]], words: list[str] | None = None) -> Vectors:
+    """One column a word, rows of sum 1: (n, words); without `words` those that stand in two rows or more."""
+    places = {word: i for i, word in enumerate(_words(lists) if words is None else words)}
     found = np.zeros((len(lists), len(places)), np.float32)
     for number, row in enumerate(lists):
         columns = [places[word] for word in row if word in places]
@@ -137,10 +144,11 @@ def _marks(lists: list[list[str]]) -> Vectors:
     return found
 
 
-def _years(years: Any) -> Vectors:
-    """A year as bumps around every tenth year, 0 where it is unknown: (n, centers)."""
+def _years(years: Any, among: Any = None) -> Vectors:
+    """A year as bumps around every tenth year of those `among`, 0 where it is unknown: (n, centers)."""
     years = np.asarray(years, np.float64)
-    known = years[years > 0]
+    others = years if among is None else np.asarray(among, np.float64)
+    known = others[others > 0]
     if not len(known):
         return np.zeros((len(years), 0), np.float32)
     centers = np.arange(known.min() // EVERY * EVERY, known.max() + EVERY, EVERY)
@@ -150,6 +158,11 @@ def _years(years: Any) -> Vectors:
 
 def title_vectors(titles: list[str], store: Store) -> Vectors:
     """The titles read by MiniLM, then brought to 64 numbers by PCA: float32 (n, 64), kept once computed."""
+    return np.asarray(_titles(titles, store)["titles"])
+
+
+def _titles(titles: list[str], store: Store) -> Mapping[str, Vectors]:
+    """Vectors of titles, with the mean and the map that made them, so that one more title can follow."""
     digest = hashlib.blake2b("\0".join(titles).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
     def make() -> dict[str, Vectors]:
@@ -158,8 +171,21 @@ def title_vectors(titles: list[str], store: Store) -> Vectors:
         from embedkit.encoders.transformer import load_transformer
 
         read = load_transformer().pooled(titles)
-        size = min(TITLE, *read.shape)
-        found = PCA(size, svd_solver="full").fit_transform(read - read.mean(0)).astype(np.float32)
-        return {"titles": found / max(float(found.std()), 1e-6) * 0.3}
+        fitted = PCA(min(TITLE, *read.shape), svd_solver="full").fit(read)
+        found = fitted.transform(read).astype(np.float32)
+        scale = SPREAD / max(float(found.std()), 1e-6)
+        return {"titles": found * scale, "mean": fitted.mean_, "map": (fitted.components_.T * scale).astype(np.float32)}
 
-    return np.asarray(store.get_or_make(recipe_key("titles", titles=digest), make, name="titles").arrays["titles"])
+    return store.get_or_make(recipe_key("titles", titles=digest), make, name="titles").arrays
+
+
+def new_film(table: Interactions, title: str, year: int, genres: list[str], store: Store | None = None) -> Features:
+    """What the item's tower reads of a film that is not in the table, as if it stood there: each part (1, ...)."""
+    from embedkit.encoders.transformer import load_transformer
+
+    films = table.films
+    known = _titles([str(each) for each in films["title"]], store or default_store())
+    read = (load_transformer().pooled([title]) - known["mean"]) @ known["map"]
+    words = _words([re.split(SEPARATOR, str(text)) for text in films["genres"]])
+    years = _years([year], films["year"].to_numpy())
+    return Features(_marks([genres], words), years, read.astype(np.float32), np.zeros((1, 0), np.float32))
