@@ -18,7 +18,17 @@ from embedkit.sources.interactions import Interactions
 from embedkit.space import Vectors
 from embedkit.store import Store, default_store, recipe_key
 
-__all__ = ["Parts", "Watched", "features_of", "keep_table", "load_watched", "new_film", "parts_of", "title_vectors"]
+__all__ = [
+    "Parts",
+    "Watched",
+    "features_of",
+    "keep_table",
+    "load_watched",
+    "new_film",
+    "parts_of",
+    "title_vectors",
+    "weights_of",
+]
 
 TITLE = 64  # numbers that the tower reads of a title; 384 cost three times the time and gained nothing
 SPREAD = 0.3  # of the numbers of a title, about that of genres and years
