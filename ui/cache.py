@@ -381,3 +381,9 @@ def true_tastes() -> Tastes:
 def nearness_to_truth(seen: Seen) -> float:
     """Rank correlation of who is like whom in the simulated cinema: learned vectors against true tastes."""
     return like_truth(seen.users[:, :-1], true_tastes().users)
+
+
+def retrieval(items: int, seed: int) -> Job:
+    """The job that measures exact and approximate search."""
+    task = "embedkit.interactions.nearest:retrieval_task"
+    return pool().submit(task, {"items": items, "seed": seed}, title=f"Searching among {items:,} items")

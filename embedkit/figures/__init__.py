@@ -13,7 +13,7 @@ from embedkit.figures.pictures import (
     setting_lines,
     signed,
 )
-from embedkit.figures.towers import recall_lines, towers_map
+from embedkit.figures.towers import recall_cost, recall_lines, towers_map
 
 __all__ = [
     "MapMarks",
@@ -28,6 +28,7 @@ __all__ = [
     "patched",
     "picture_rows",
     "point_map",
+    "recall_cost",
     "recall_lines",
     "setting_lines",
     "signed",

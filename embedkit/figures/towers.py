@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,7 +12,7 @@ from plotly.subplots import make_subplots
 from embedkit.figures.style import GRAY, PICK, mark_of, plain_layout
 from embedkit.space import Vectors
 
-__all__ = ["recall_lines", "towers_map"]
+__all__ = ["recall_cost", "recall_lines", "towers_map"]
 
 NAMED = 12  # items whose names are written, the most watched first
 GROUPS = 14
@@ -139,5 +140,34 @@ def recall_lines(curve: Vectors, epoch: int, dims: int, height: int = 460) -> go
         legend={"orientation": "h", "y": -0.16},
         dragmode=False,
         uirevision="recall",
+    )
+    return figure
+
+
+def recall_cost(rows: Any, height: int = 320) -> go.Figure:
+    """Recall at 10 against milliseconds a query: a table with columns index, ef, recall, milliseconds."""
+    figure = go.Figure()
+    for index, (name, part) in enumerate(rows.groupby("index", sort=False)):
+        color, symbol = mark_of(index)
+        figure.add_trace(
+            go.Scatter(
+                x=part["milliseconds"],
+                y=part["recall"],
+                name=str(name),
+                mode="lines+markers+text",
+                text=["" if ef is None or ef != ef else f"ef {int(ef)}" for ef in part["ef"]],
+                textposition="bottom right",
+                line={"color": color},
+                marker={"color": color, "symbol": symbol, "size": 11},
+                hovertemplate=f"{name} %{{text}}: recall %{{y:.3f}}, %{{x:.3f}} ms<extra></extra>",
+            )
+        )
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        xaxis={"title": {"text": "milliseconds a query"}, "type": "log"},
+        yaxis={"title": {"text": "recall@10"}},
+        legend={"orientation": "h", "y": -0.3},
+        dragmode=False,
     )
     return figure
