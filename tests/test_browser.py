@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = {"/": "embedkit", "/words": "Words as points", "/contexts": "Words in context"}
+PAGES = {"/": "embedkit", "/words": "Words as points", "/contexts": "Words in context", "/images": "Pictures as points"}
 BINARY = (
     os.environ.get("CHROMIUM")
     or shutil.which("chromium")
@@ -419,3 +419,148 @@ def test_click_on_an_occurrence_is_a_and_the_link_restores_both(visit: Callable[
     assert one.errors == other.errors == []
     marked = [[t["x"], t["y"]] for t in one.figure()["traces"] if t["name"] == "picked"]
     assert marked == [[t["x"], t["y"]] for t in other.figure()["traces"] if t["name"] == "picked"]
+
+
+# --- pictures --------------------------------------------------------------------------------------------------------
+
+VIEWS = {"Train": PLOT, "Walk": "canvas.plane", "Pitfalls": PLOT, "Compare": PLOT, "Search": "canvas.sheet"}
+DECODED = ".said"
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_views_of_pictures_fit_are_quiet_and_stay_on_this_machine(width: int, visit: Callable[..., Visit]) -> None:
+    one = visit(viewport={"width": width, "height": 844})
+    for view, until in VIEWS.items():
+        one.open(f"/images?view={view}", until)
+        widths = one.page.evaluate(
+            "() => [document.documentElement, document.querySelector('.stMain')].map(e => e.scrollWidth)"
+        )
+        assert max(widths) <= width, view
+        assert one.page.locator("[data-testid='stException']").count() == 0, view
+        unnamed = one.page.locator("[role=img]:not([aria-label]), img:not([alt])")
+        eventually(unnamed.count, lambda n: n == 0, f"{view}: a name for every picture")
+    assert one.errors == []
+    assert one.outside == []
+
+
+def place_on(one: Visit, x: float, y: float) -> tuple[float, float]:
+    """A place of the plane, as shares of its width and height, in the window."""
+    plane = one.page.locator("canvas.plane")
+    plane.scroll_into_view_if_needed()
+    box = plane.bounding_box()
+    assert box
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+
+def test_pointing_at_the_plane_decodes_and_a_click_is_in_the_link(visit: Callable[..., Visit]) -> None:
+    one = visit()
+    one.open("/images?view=Walk", "canvas.plane")
+    said = one.page.locator(DECODED)
+    expect(said).to_contain_text("decoded at")
+    seen = {said.inner_text()}
+    for x in (0.2, 0.7):
+        one.page.mouse.move(*place_on(one, x, 0.3))
+        eventually(said.inner_text, lambda found: found not in seen, "another decoded picture")
+        seen.add(said.inner_text())
+    one.page.mouse.click(*place_on(one, 0.015, 0.02))  # the corner is free of dots
+    link = eventually(one.link, lambda found: {"x", "y"} <= found.keys(), "x and y in the link")
+    assert "a" not in link
+    one.page.mouse.click(*place_on(one, 0.985, 0.02))  # the second click is answered as well
+    second = eventually(one.link, lambda found: found.get("x") != link["x"], "another x")
+    assert float(link["x"]) < 0 < float(second["x"])
+    place = f"decoded at ({float(second['x']):.2f}, {float(second['y']):.2f})"
+    expect(one.page.get_by_text(place)).to_be_visible()
+    other = visit()
+    other.open("/images?" + urlsplit(one.page.url).query, "canvas.plane")
+    expect(other.page.get_by_text(place)).to_be_visible()
+    assert one.errors == other.errors == []
+
+
+def test_click_on_a_dot_of_the_plane_is_a_and_the_one_before_b(visit: Callable[..., Visit]) -> None:
+    one = visit()
+    one.open("/images?view=Walk&a=3", "canvas.plane")
+    plane = one.page.locator("canvas.plane")
+
+    def over_a_dot(x: float) -> bool:
+        one.page.mouse.move(*place_on(one, x, 0.5))
+        return bool(plane.get_attribute("title"))
+
+    x = next(x / 100 for x in range(20, 80) if over_a_dot(x / 100))
+    number = int(str(plane.get_attribute("title")).split("(")[1].rstrip(")")) + 1
+    one.page.mouse.click(*place_on(one, x, 0.5))
+    one.has_link(a=f"{number}.0", b="3.0")
+    one.heading(f"What is near picture {number}")
+
+
+def test_arrow_keys_and_enter_move_over_the_plane(visit: Callable[..., Visit]) -> None:
+    one = visit()
+    one.open("/images?view=Walk", "canvas.plane")
+    said, plane = one.page.locator(DECODED), one.page.locator("canvas.plane")
+    expect(said).to_contain_text("decoded at")
+    before = said.inner_text()
+    plane.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowUp"):
+        plane.press(key)
+    after = eventually(said.inner_text, lambda found: found != before, "another decoded picture")
+    plane.press("Enter")
+    link = eventually(one.link, lambda found: {"x", "y"} <= found.keys(), "x and y in the link")
+    shown = [float(found) for found in re.findall(r"= (-?[\d.]+)", after)]
+    assert shown == pytest.approx([float(link[name]) for name in "xy"], abs=0.011)
+
+
+def test_a_drawing_is_searched_and_can_be_cleared(visit: Callable[..., Visit]) -> None:
+    one = visit()
+    one.open("/images?view=Search&maps=PCA", "canvas.sheet")
+    sheet = one.page.locator("canvas.sheet")
+    for _ in range(2):
+        box = sheet.bounding_box()
+        assert box
+        one.page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.15 * box["height"])
+        one.page.mouse.down()
+        one.page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.85 * box["height"], steps=5)
+        one.page.mouse.up()
+        one.heading("What is near your picture")
+        nearest = one.page.get_by_alt_text(re.compile(r"^pixels, 64, 1: "))
+        expect(nearest).to_have_attribute("alt", re.compile(r": 1 · "))  # a stroke is a 1
+        one.page.get_by_role("button", name="Clear").click()
+        expect(one.page.get_by_role("heading", name="What is near your picture")).to_have_count(0)
+    assert one.errors == []
+
+
+def test_click_in_a_map_of_the_comparison_is_the_picture(visit: Callable[..., Visit]) -> None:
+    one = visit("/images?view=Compare&learn=label&maps=PCA")
+    one.page.locator(".js-plotly-plot").nth(1).scroll_into_view_if_needed()
+    point = POINT.replace(
+        "document.querySelector('.js-plotly-plot')", "document.querySelectorAll('.js-plotly-plot')[1]"
+    )
+    for row in (80, 600):
+        was = one.link().get("p")
+        one.page.wait_for_timeout(500)
+        x, y, _ = one.page.evaluate(point, row)
+        one.page.mouse.move(x, y)
+        one.page.mouse.click(x, y)
+        number = eventually(one.link, lambda found, was=was: found.get("p") != was, "another p")["p"]
+        one.heading(f"What is near picture {float(number):.0f}")
+    assert one.errors == []
+
+
+def test_a_training_is_seen_live_and_ends(visit: Callable[..., Visit]) -> None:
+    one = visit()
+    one.open("/images?epochs=60&seed=77", "[role=progressbar]")
+    expect(one.page.get_by_role("progressbar")).to_be_visible()
+    expect(one.page.get_by_text(re.compile(r"\d+ of 60")).first).to_be_visible()
+    expect(one.page.get_by_role("slider", name="Step back")).to_be_visible(timeout=2 * PATIENCE)
+    expect(one.page.get_by_test_id("stMetricValue").first).to_have_text("60 of 60")
+    expect(one.page.get_by_role("progressbar")).to_have_count(0)
+    assert one.errors == []
+
+
+def test_controls_of_one_page_do_not_break_another(visit: Callable[..., Visit]) -> None:
+    one = visit()
+    one.open("/words?view=Analogy&a=paris&b=france", "[data-testid='stDataFrame']")
+    one.page.get_by_role("link", name="Pictures").first.click()
+    one.heading(PAGES["/images"])
+    one.page.get_by_test_id("stMain").get_by_text("Walk", exact=True).click()
+    one.settled("canvas.plane")
+    one.heading("What is near picture 1")
+    assert one.page.locator("[data-testid='stException']").count() == 0
