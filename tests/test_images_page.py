@@ -223,6 +223,8 @@ def test_half_way_between_two_pictures_by_three_ways(a: int, b: int, pool: Pool)
         assert float(row(at, way)[4].caption) == pytest.approx(distance, abs=6e-3)
     best = min(expected, key=lambda way: expected[way])
     assert ("Right." if best == "in PCA" else f"Not quite: {best}.") in text(at)
+    said = numbers(r"Measured: ([\d.]+) in the latent space, ([\d.]+) in PCA, ([\d.]+) in pixels", text(at))
+    assert said == pytest.approx(list(expected.values()), abs=6e-3)
     ends = row(at, "in pixels")
     assert [ends[0].caption, ends[-1].caption] == ["0.00", "0.00"]  # A and B themselves
 
@@ -429,6 +431,10 @@ def kill(pool: Pool) -> None:
 def test_two_visits_share_one_training_and_other_pages_go_on(pool: Pool) -> None:
     query = {"latent": 3, "epochs": LONG, "seed": 5}
     one = run_until(images(**query), live)
+    press(one, "Stop")
+    run_until(one, lambda page: "Stopped after epoch" in text(page))
+    press(one, "Resume")  # a list of kept steps is there while it runs
+    run_until(one, live)
     two = images(**query)
     assert two.progress, "the second visit does not see that it runs"
     assert "Stopped" not in text(two)
