@@ -12,8 +12,8 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from embedkit.errors import InputError, JobStopped
-from embedkit.interactions import pitfalls
-from embedkit.interactions.data import weights_of
+from embedkit.interactions import pitfalls, transfer
+from embedkit.interactions.data import Watched, weights_of
 from embedkit.interactions.evaluation import evaluate
 from embedkit.interactions.pitfalls import (
     drift_of,
@@ -28,6 +28,7 @@ from embedkit.interactions.pitfalls import (
     ties_drawn,
 )
 from embedkit.interactions.towers import Features, TowerRecipe
+from embedkit.interactions.transfer import TransferResult, fitted, roc_auc, transfer_results, transfer_task, winners
 from embedkit.sources.cinema import cinema
 from embedkit.sources.interactions import Interactions, film_table
 from embedkit.store import Entry, Store, step_key
@@ -55,8 +56,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Interactions:
 
 def given(table: Interactions, patch: pytest.MonkeyPatch) -> None:
     features = quiet(table)
-    patch.setattr(pitfalls, "load_watched", lambda watched: table)
-    patch.setattr(pitfalls, "features_of", lambda table: features)
+    for module in (pitfalls, transfer):
+        patch.setattr(module, "load_watched", lambda watched: table)
+        patch.setattr(module, "features_of", lambda table: features)
 
 
 def tiny(users: int, items: int, rows: list[tuple[int, int]]) -> Interactions:
@@ -270,6 +272,119 @@ def test_without_times_only_the_seed_changes(small: Interactions, monkeypatch: p
     assert only.name == "seed"
 
 
+# Transfer
+
+
+def test_the_auc_is_that_of_scikit_learn() -> None:
+    from sklearn.metrics import roc_auc_score
+
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        truth, scores = rng.random(50) < 0.3, rng.integers(0, 12, 50) + 0.5  # with ties
+        assert roc_auc(truth, scores) == pytest.approx(roc_auc_score(truth, scores))
+    assert roc_auc(np.array([False, True]), np.array([1.0, 2.0])) == 1.0
+    assert roc_auc(np.array([False, True]), np.array([2.0, 2.0])) == 0.5
+    with pytest.raises(InputError, match="rows that are true and rows that are not"):
+        roc_auc(np.array([True, True]), np.array([1.0, 2.0]))
+
+
+def world(seed: int = 0) -> tuple[Any, Any, Any, Any]:
+    """Vectors of 80 users and 20 items, what the users watch by them, and labelled pairs."""
+    rng = np.random.default_rng(seed)
+    users, items = (rng.normal(size=(n, 4)).astype(np.float32) for n in (80, 20))
+    labels = users @ items.T > 1.5
+    return users, items, labels, rng.permutation(labels.size)[:400]
+
+
+@pytest.mark.parametrize("mode", ["fixed", "tuned"])
+def test_without_a_label_a_score_is_the_inner_product(mode: str) -> None:
+    users, items, labels, _ = world()
+    none = np.zeros(0, np.int64)
+    np.testing.assert_allclose(fitted(users, items, labels, none, mode), users @ items.T, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", list(transfer.PULLS))
+def test_only_labelled_pairs_are_learned_from(mode: str) -> None:
+    users, items, labels, labelled = world()
+    others = labels.copy().ravel()
+    others[np.setdiff1d(np.arange(labels.size), labelled)] ^= True
+    found = fitted(users, items, labels, labelled, mode)
+    np.testing.assert_array_equal(found, fitted(users, items, others.reshape(labels.shape), labelled, mode))
+    others[labelled[0]] ^= True
+    assert (found != fitted(users, items, others.reshape(labels.shape), labelled, mode)).any()
+
+
+def test_a_head_finds_which_numbers_count_and_tuning_mends_what_no_head_can() -> None:
+    users, items, labels, labelled = world()
+    rest = np.setdiff1d(np.arange(labels.size), labelled)
+
+    def auc(users: Any, items: Any, mode: str, rows: Any = rest) -> float:
+        return roc_auc(labels.ravel()[rows], fitted(users, items, labels, labelled, mode).ravel()[rows])
+
+    noise = np.random.default_rng(9).normal(size=(100, 2)).astype(np.float32)
+    wide = np.hstack([users, 2 * noise[:80]]), np.hstack([items, 2 * noise[80:]])
+    blind = roc_auc(labels.ravel()[rest], (wide[0] @ wide[1].T).ravel()[rest])
+    assert auc(*wide, "fixed") > blind + 0.1
+    chance = np.random.default_rng(5)
+    drawn = transfer._random(users, items, chance)
+    assert auc(users, items, "fixed") > 0.97 > 0.9 > auc(*drawn, "scratch")
+    # vectors of the wrong people: a head cannot tell them apart, tuning learns at least the labels
+    wrong = users[::-1].copy(), items
+    assert auc(*wrong, "tuned", labelled) > auc(*wrong, "fixed", labelled) + 0.05
+
+
+@pytest.fixture
+def brief(small: Interactions, monkeypatch: pytest.MonkeyPatch) -> Interactions:
+    monkeypatch.setattr(transfer, "ROWS", (50, 1_000, 5_000))
+    monkeypatch.setattr(transfer, "DRAWS", 3)
+    monkeypatch.setattr(transfer, "PRETRAINING", TowerRecipe(item_id=False, epochs=40, dims=16))
+    return small
+
+
+def test_the_pretrained_win_where_labels_are_few(brief: Interactions) -> None:
+    arrays, meta = transfer_task(Report(), **FEW)
+    results = transfer_results(Entry.of((arrays, meta)))
+    sizes = [(result.mode, result.rows) for result in results]
+    assert sizes == [("blind", 0), *((mode, rows) for rows in (50, 1_000) for mode in transfer.PULLS)]  # 3,000 pairs
+    auc = {(result.mode, result.rows): result.auc for result in results}
+    assert auc["fixed", 50] > auc["scratch", 50] + 0.05
+    assert auc["fixed", 1_000] > auc["fixed", 50]
+    assert auc["scratch", 1_000] > auc["scratch", 50]
+    for result in results:
+        assert result.lowest <= result.auc <= result.highest
+    again = transfer_task(Report(), **FEW)
+    assert (again[1], again[0]["ads"].tobytes()) == (meta, arrays["ads"].tobytes())
+    assert transfer_task(Report(), **FEW, seed=1)[1] != meta
+
+
+def test_the_pretraining_never_meets_an_advertised_film(brief: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
+    met: list[Any] = []
+    train = transfer.train_towers
+
+    def watching(seen: Any, features: Features, recipe: TowerRecipe, **more: Any) -> Any:
+        met.append((seen, features))
+        return train(seen, features, recipe, **more)
+
+    monkeypatch.setattr(transfer, "train_towers", watching)
+    arrays, _ = transfer_task(Report(), **FEW)
+    ((seen, features),) = met
+    ads = arrays["ads"]
+    others = [item for item in range(brief.n_items) if item not in set(ads.tolist())]
+    np.testing.assert_array_equal(seen.toarray(), brief.matrix().toarray()[:, others])
+    np.testing.assert_array_equal(features.year, quiet(brief).year[others])
+    popular = np.argsort(-np.bincount(brief.item, minlength=brief.n_items), kind="stable")[: brief.n_items // 2]
+    assert len(set(ads.tolist())) == 20
+    assert set(ads.tolist()) <= set(popular.tolist())
+
+
+def test_the_winner_is_the_highest_median() -> None:
+    def row(mode: str, rows: int, auc: float) -> TransferResult:
+        return TransferResult(mode, rows, auc, auc, auc, 1.0)
+
+    results = [row("blind", 0, 0.7), row("fixed", 50, 0.6), row("tuned", 50, 0.5), row("fixed", 200, 0.8)]
+    assert winners([*results, row("tuned", 200, 0.9)]) == {50: "blind", 200: "tuned"}
+
+
 # All of them
 
 TASKS: list[Callable[..., Any]] = [negatives_task, new_films_task, drift_task]
@@ -288,7 +403,25 @@ def test_too_little_is_refused_before_anything_is_trained(
         task(Report(), **FEW)
 
 
-@pytest.mark.parametrize("task", TASKS)
+def test_transfer_of_too_little_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "train_towers", None)
+    given(tiny(2, 1, [(0, 0), (1, 0)]), monkeypatch)
+    with pytest.raises(InputError, match="needs 50 users and 40 items; 'Tiny' has 2 and 1"):
+        transfer_task(Report(), **FEW)
+    given(tiny(60, 50, []), monkeypatch)
+    with pytest.raises(InputError, match="are all watched, or all not"):
+        transfer_task(Report(), **FEW)
+
+
+def test_films_of_which_nothing_is_known_have_ids_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pitfalls, "NEW_RECIPES", {n: replace(r, epochs=1) for n, r in pitfalls.NEW_RECIPES.items()})
+    given(tiny(12, 12, [(user, (user + step) % 12) for user in range(12) for step in range(6)]), monkeypatch)
+    rows = new_films_results(Entry.of(new_films_task(Report(), **FEW)))
+    assert [row.name for row in rows] == ["id", "id-genres-year-title"]
+    assert rows[0].chance == 1.0  # two new films, ten places
+
+
+@pytest.mark.parametrize("task", [*TASKS, transfer_task])
 @pytest.mark.parametrize("looks", [0, 1, 7])
 def test_a_stop_is_heard(task: Callable[..., Any], looks: int, small: Interactions) -> None:
     left = iter(range(looks))
@@ -299,11 +432,14 @@ def test_a_stop_is_heard(task: Callable[..., Any], looks: int, small: Interactio
 
 
 def test_pitfalls_are_asked_for_by_their_tasks() -> None:
-    from embedkit.interactions.data import Watched
-
     asked: list[tuple[str, Any]] = []
     stand_in: Any = SimpleNamespace(submit=lambda task, params, title: asked.append((task, params)))
     for request in (pitfalls.request_negatives, pitfalls.request_new_films, pitfalls.request_drift):
         request(Watched(), stand_in)
     assert {str(params) for _, params in asked} == {str({"watched": asdict(Watched())})}
     assert [getattr(pitfalls, name.partition(":")[2]) for name, _ in asked] == TASKS
+    transfer.request_transfer(Watched(), stand_in, seed=3)
+    assert asked[-1] == (
+        "embedkit.interactions.transfer:transfer_task",
+        {"watched": asdict(Watched()), "seed": 3},
+    )
