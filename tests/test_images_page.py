@@ -745,12 +745,9 @@ def test_a_label_with_no_picture_to_train_on_is_one_sentence() -> None:
     assert not at.exception
 
 
-FEW = pytest.mark.xfail(reason="label_columns takes 12 file names for 12 classes, as it does up to 20")
-
-
 @pytest.mark.parametrize(
     "uploads",
-    [files(21, 4), [zipped({"cats": 21})], pytest.param(files(12, 4), marks=FEW)],
+    [files(21, 4), [zipped({"cats": 21})], files(12, 4)],
     ids=["no label", "one label", "few"],
 )
 @pytest.mark.usefixtures("quick")

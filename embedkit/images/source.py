@@ -84,7 +84,8 @@ def label_columns(pictures: Pictures) -> dict[str, tuple[str, ...]]:
     found = {"label": pictures.labels}
     for name in pictures.factors.columns:
         values = tuple(map(str, pictures.factors[name]))
-        if 2 <= len(set(values)) <= CLASSES and not _same(values, pictures.labels):
+        unlike = len(set(values)) == len(values)  # names, such as those of files
+        if 2 <= len(set(values)) <= CLASSES and not unlike and not _same(values, pictures.labels):
             found[str(name)] = values
     return {name: values for name, values in found.items() if 2 <= len(set(values)) <= CLASSES}
 
