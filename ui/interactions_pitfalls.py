@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 
 import pandas as pd
@@ -60,7 +61,7 @@ def view(watched: Watched, table: Interactions) -> None:
 
 def _negatives(watched: Watched) -> None:
     st.subheader("What the negatives do", anchor=False)
-    entry = _entry("negatives", lambda: request_negatives(watched, cache.pool()))
+    entry = result_of("negatives", lambda: request_negatives(watched, cache.pool()))
     if entry is None:
         return
     found = negatives_results(entry)
@@ -111,7 +112,7 @@ def _negatives(watched: Watched) -> None:
 
 def _new_films(watched: Watched) -> None:
     st.subheader("A film without a past", anchor=False)
-    entry = _entry("newfilms", lambda: request_new_films(watched, cache.pool()))
+    entry = result_of("newfilms", lambda: request_new_films(watched, cache.pool()))
     if entry is None:
         return
     found = new_films_results(entry)
@@ -135,7 +136,7 @@ def _new_films(watched: Watched) -> None:
 
 def _drift(watched: Watched) -> None:
     st.subheader("Old users, new items", anchor=False)
-    entry = _entry("drift", lambda: request_drift(watched, cache.pool()))
+    entry = result_of("drift", lambda: request_drift(watched, cache.pool()))
     if entry is None:
         return
     found = drift_results(entry)
@@ -162,7 +163,7 @@ def _drift(watched: Watched) -> None:
     )
 
 
-def _entry(name: str, request) -> Entry | None:
+def result_of(name: str, request: Callable[[], Job]) -> Entry | None:
     """The result of an experiment; while it runs its progress, and what is measured already is drawn."""
     try:
         job: Job = work.held(name, request)
