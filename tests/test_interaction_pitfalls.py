@@ -351,6 +351,7 @@ def test_the_pretrained_win_where_labels_are_few(brief: Interactions) -> None:
     sizes = [(result.mode, result.rows) for result in results]
     assert sizes == [("blind", 0), *((mode, rows) for rows in (50, 1_000) for mode in transfer.PULLS)]  # 3,000 pairs
     auc = {(result.mode, result.rows): result.auc for result in results}
+    assert auc["blind", 0] > 0.6
     assert auc["fixed", 50] > auc["scratch", 50] + 0.05
     assert auc["fixed", 1_000] > auc["fixed", 50]
     assert auc["scratch", 1_000] > auc["scratch", 50]
@@ -379,6 +380,13 @@ def test_the_pretraining_never_meets_an_advertised_film(brief: Interactions, mon
     popular = np.argsort(-np.bincount(brief.item, minlength=brief.n_items), kind="stable")[: brief.n_items // 2]
     assert len(set(ads.tolist())) == 20
     assert set(ads.tolist()) <= set(popular.tolist())
+
+
+def test_heads_hear_a_stop_too(brief: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "PRETRAINING", TowerRecipe(item_id=False, epochs=1, dims=4))
+    left = iter(range(10))  # four looks are those of the pretraining and of the steps
+    with pytest.raises(JobStopped):
+        transfer_task(Report(stopped=lambda: next(left, None) is None), **FEW)
 
 
 def test_the_winner_is_the_highest_median() -> None:

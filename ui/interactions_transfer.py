@@ -56,7 +56,7 @@ def view(watched: Watched, table: Interactions) -> None:
         pd.DataFrame(
             {
                 "labelled rows": sizes,
-                **{title: line for title, line in lines.items()},
+                **lines,
                 "best": [TITLES[best[size]] for size in sizes],
             }
         ),

@@ -181,7 +181,8 @@ def _titles(titles: list[str], store: Store) -> Mapping[str, Vectors]:
         from embedkit.encoders.transformer import load_transformer
 
         read = load_transformer().pooled(titles)
-        fitted = PCA(min(TITLE, *read.shape), svd_solver="full").fit(read)
+        with np.errstate(invalid="ignore"):  # the variance of one title alone
+            fitted = PCA(min(TITLE, *read.shape), svd_solver="full").fit(read)
         found = fitted.transform(read).astype(np.float32)
         scale = SPREAD / max(float(found.std()), 1e-6)
         return {"titles": found * scale, "mean": fitted.mean_, "map": (fitted.components_.T * scale).astype(np.float32)}

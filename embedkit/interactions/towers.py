@@ -82,7 +82,7 @@ class TowerRecipe:
         for name, (low, high) in LIMITS.items():
             value = getattr(self, name)
             if not low <= value <= high:
-                raise InputError(f"{name} must lie between {low:g} and {high:g}, not {value:g}.")
+                raise InputError(f"{name} must lie between {low:.10g} and {high:.10g}, not {value:.10g}.")
         if not (self.history or self.user_id or self.people):
             raise InputError("The user's tower has no part: switch on history, id or what is known of people.")
         if not (self.item_id or self.genres or self.year or self.title):
@@ -232,6 +232,10 @@ def train_towers(
 
     if seen.nnz < 2 or min(seen.shape) < 2:
         raise InputError(f"Training needs two users, two items and two pairs; here are {seen.shape} and {seen.nnz}.")
+    if not (recipe.item_id or features.parts(recipe)):
+        raise InputError(
+            "The item's tower has no part: of genres, year and title, those switched on are not known here."
+        )
     torch.set_num_threads(2)
     towers = Towers(recipe, features, seen.shape)
     learned = {name: tensor.requires_grad_() for name, tensor in towers.weights.items()}
@@ -359,6 +363,10 @@ def _negatives(
         with torch.no_grad():
             scores = (people[:, None] * table[drawn]).sum(2) + bias[drawn]
             scores = scores.masked_fill(watched.gather(1, drawn) > 0, -1e9)
-        return drawn.gather(1, scores.argmax(1, keepdim=True))[:, 0]
+        hardest = drawn.gather(1, scores.argmax(1, keepdim=True))
+        stuck = watched.gather(1, hardest)[:, 0] > 0  # users who have watched all 20
+        if stuck.any():
+            hardest[stuck] = torch.multinomial(1 - watched[stuck] + 1e-9, 1, generator=chance)
+        return hardest[:, 0]
     odds = (share if towers.recipe.negatives == "popularity" else torch.ones_like(share)) * (1 - watched) + 1e-9
     return torch.multinomial(odds, 1, generator=chance)[:, 0]
