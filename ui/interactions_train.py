@@ -12,7 +12,7 @@ from embedkit.errors import EmbedkitError
 from embedkit.export import parquet, safe_csv, towers_script, worksheet
 from embedkit.figures import recall_lines, towers_map
 from embedkit.interactions.towers import TowerRecipe
-from embedkit.interactions.training import Seen, request_table, request_towers
+from embedkit.interactions.training import KEPT, Seen, request_table, request_towers
 from embedkit.jobs import Job
 from ui import cache, work
 from ui.controls import BIND
@@ -89,7 +89,7 @@ def view(setup: Setup) -> None:
     back = int(
         st.slider(
             "Step back",
-            -15,
+            1 - KEPT,
             0,
             0,
             key="tback",

@@ -18,6 +18,7 @@ from embedkit.store import Entry, Store, recipe_key, step_key
 from embedkit.worker import Report
 
 __all__ = [
+    "KEPT",
     "Seen",
     "collapse_of",
     "kept_epochs",
@@ -33,7 +34,7 @@ __all__ = [
 
 TASK = "embedkit.interactions.training:towers_task"
 TABLE_TASK = "embedkit.interactions.training:table_task"
-KEPT = 16
+KEPT = 12
 PAIRS = 20_000  # of item vectors, whose mean cosine is taken
 
 
@@ -116,7 +117,7 @@ def towers_task(
             loss = step.loss if step.epoch else None
             curve.append([step.epoch, loss, recall, *collapse_of(items[:, :-1])])
         meta = {"epoch": step.epoch, "epochs": step.epochs, "seconds": step.seconds, "curve": list(curve)}
-        return {"users": users, "items": items, **{f"w.{name}": array for name, array in step.weights.items()}}, meta
+        return {"users": users, "items": items}, meta
 
     try:
         for step in train_towers(parts.seen, features, what, heartbeat=beat):
@@ -129,6 +130,7 @@ def towers_task(
     assert step is not None
     arrays, meta = keep(step)
     scores = arrays["users"] @ arrays["items"].T
+    arrays |= {f"w.{name}": array for name, array in step.weights.items()}
     return arrays, {**meta, "ranking": asdict(evaluate(scores, parts.seen, parts.held))}
 
 
@@ -168,7 +170,7 @@ def towers_at(store: Store, key: str, epoch: int) -> Seen | None:
 
 
 def weights_of_entry(entry: Entry) -> Mapping[str, Vectors]:
-    """The weights of a kept step or result, by name."""
+    """The weights of a result, by name."""
     return {name[2:]: array for name, array in entry.arrays.items() if name.startswith("w.")}
 
 
