@@ -14,6 +14,7 @@ if __name__ == "__main__":
             st.Page("pages/words.py", title="Words", icon=":material/scatter_plot:", url_path="words"),
             st.Page("pages/contexts.py", title="Words in context", icon=":material/forum:", url_path="contexts"),
             st.Page("pages/images.py", title="Pictures", icon=":material/image:", url_path="images"),
+            st.Page("pages/interactions.py", title="Users and items", icon=":material/group:", url_path="interactions"),
         ],
         position="top",
     ).run()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +17,10 @@ from embedkit.images import Recipe, Source, fit_pca, load_source, pca_key, train
 from embedkit.images.classifiers import ClassifierRecipe
 from embedkit.images.compare import classifier_key, classifier_task
 from embedkit.images.pitfalls import NOISE_TASK, SIZES_TASK, noise_task, sizes_task
+from embedkit.interactions.data import Watched, load_watched, title_vectors
+from embedkit.interactions.plane import towers_plane_of
+from embedkit.interactions.towers import TowerRecipe
+from embedkit.interactions.training import TABLE_TASK, Seen, table_task, towers_key, towers_task
 from embedkit.maps import Settings, map_key, pack_map, result_now
 from embedkit.paths import ASSETS
 from embedkit.space import Space, Vectors
@@ -23,11 +29,11 @@ from embedkit.words import frequent, minilm, opening_topics
 from embedkit.words.recipe import distill, write_table
 from embedkit.worker import Report
 
-__all__ = ["build", "dots", "opening_maps", "opening_networks", "write_networks", "write_pictures"]
+__all__ = ["build", "dots", "opening_maps", "opening_networks", "write_networks", "write_pictures", "write_towers"]
 
 
 def build(only: str | None = None, say: Callable[[str], None] = lambda text: None) -> None:
-    """Make the computed assets again: "words" (two minutes), "maps", "networks" (three), "pictures"."""
+    """Make the computed assets again: "words" (two minutes), "maps", "networks" (three), "towers", "pictures"."""
     if only in (None, "words"):
         say("Distilling the words from MiniLM: one to two minutes.")
         write_table(distill())
@@ -38,6 +44,8 @@ def build(only: str | None = None, say: Callable[[str], None] = lambda text: Non
     if only in (None, "networks"):
         say("Networks of the page of pictures: about three minutes.")
         write_networks(say)
+    if only in (None, "towers"):
+        write_towers(say)
     if only in (None, "pictures"):
         say("Pictures for the cards of the home page.")
         write_pictures()
@@ -107,6 +115,36 @@ def write_pictures() -> None:
     shared = shared_map(layers)
     _write(folder / "contexts.svg", dots(shared.coords[5], layers.senses, star=shared.star))
     _write_latent(folder)
+    _write_films(folder)
+
+
+def write_towers(say: Callable[[str], None] = lambda text: None) -> None:
+    """Train what the page of users and items opens with on the simulated cinema, and measure what stands beside it."""
+    store, cinema = Store(ASSETS), Watched()
+    say("Titles, read by MiniLM.")
+    title_vectors([str(title) for title in load_watched(cinema).films["title"]], store)
+    shutil.rmtree(ASSETS / "locks", ignore_errors=True)
+    recipe = TowerRecipe()
+    key = towers_key(cinema, recipe)
+    say("Two towers on the simulated cinema.")
+    report = Report(store=store, key=key, title="Two towers")
+    made = towers_task(report, watched=cinema.params(), recipe=asdict(recipe))
+    store.put(key, *made, "two towers")
+    store.put_bytes(step_key(key, None), json.dumps(report.steps).encode(), "list of steps")
+    say("The methods beside it.")
+    store.put(recipe_key(TABLE_TASK, watched=cinema.params()), *table_task(Report(), watched=cinema.params()), "table")
+
+
+def _write_films(folder: Path) -> None:
+    cinema = Watched()
+    entry = default_store().get(towers_key(cinema, TowerRecipe()))
+    assert entry is not None, "make the towers first: python -m embedkit build-assets --only towers"
+    users, items = (np.asarray(entry.arrays[name]) for name in ("users", "items"))
+    plane = towers_plane_of(Seen(0, 0, users, items, np.zeros((1, 5)), 0.0))
+    genres = tuple(str(text).split("|")[0] for text in load_watched(cinema).films["genres"])
+    common = [name for name, _ in Counter(genres).most_common(4)]
+    rows = [row for row, genre in enumerate(genres) if genre in common]
+    _write(folder / "interactions.svg", dots(plane.items[rows], tuple(genres[row] for row in rows)))
 
 
 def _write_latent(folder: Path) -> None:

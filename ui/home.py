@@ -50,6 +50,13 @@ CARDS = (
         "home/images.svg",
         "Handwritten digits on a latent plane",
     ),
+    Card(
+        "pages/interactions.py",
+        "Users and items",
+        "Two towers learn who likes what: pick five films, see where you land and what is recommended, and why.",
+        "home/interactions.svg",
+        "Films of a cinema by genre on one map",
+    ),
 )
 
 
