@@ -132,6 +132,8 @@ class Towers:
 
         self.recipe, self.features, self.shape = recipe, features, shape
         self.parts = {name: torch.from_numpy(np.array(table)) for name, table in features.parts(recipe).items()}
+        if not recipe.item_id and not self.parts:
+            raise InputError("Nothing is known of these items but their ids: switch the id on in the item's tower.")
         self.people = torch.from_numpy(np.array(features.people)) if recipe.people else None
         if weights is None:
             self.weights = self._untrained()
@@ -180,7 +182,7 @@ class Towers:
         if self.recipe.history:
             found = watched @ self._table("watched", "watched.") / counts.clamp(min=1).sqrt()
         if rows is not None and self.recipe.user_id:
-            found = found + self.weights["user"][rows]
+            found = found + _picked(self.weights["user"], rows)
         if rows is not None and self.people is not None:
             found = found + self.people[rows] @ self.weights["people"]
         return found
@@ -264,6 +266,13 @@ def train_towers(
         yield step(epoch, total / count)
 
 
+def _picked(table: Tensor, rows: Tensor) -> Tensor:
+    """Rows of a table. As `table[rows]`, but its gradient is summed in one order, so that bytes come again."""
+    import torch
+
+    return torch.nn.functional.embedding(rows, table)
+
+
 def _frozen(tensor: Any) -> Vectors:
     array: Vectors = np.array(tensor.detach().numpy())
     array.flags.writeable = False
@@ -332,19 +341,19 @@ def _pairwise(towers: Towers, batch: Any, chance: Any) -> Tensor:
     people = _hidden(towers, watched, watched.sum(1, keepdim=True), users, chance)
     table, bias = towers._items() / recipe.temperature, towers.weights["bias"]
     if recipe.loss == "in-batch softmax":
-        logits = people @ table[films].T + bias[films] - share[films].log()
+        logits = people @ _picked(table, films).T + bias.index_select(0, films) - share[films].log()
         same = films[None, :] == films[:, None]
         same.fill_diagonal_(False)
         known = watched[:, films].bool() & ~torch.eye(len(films), dtype=torch.bool)
         logits = logits.masked_fill(same | known, -1e9)
         return (torch.nn.functional.cross_entropy(logits, torch.arange(len(films)), reduction="none") * weights).mean()
-    scores = (people * table[films]).sum(1) + bias[films]
+    scores = (people * _picked(table, films)).sum(1) + bias.index_select(0, films)
     if recipe.negatives == "none":
         # lengths would grow without end: what remains to learn is the direction
-        apart = torch.nn.functional.cosine_similarity(people, table[films], dim=1)
+        apart = torch.nn.functional.cosine_similarity(people, _picked(table, films), dim=1)
         return -(apart * weights).mean()
     others = _negatives(towers, people, table, bias, watched, share, chance)
-    wrong = (people * table[others]).sum(1) + bias[others]
+    wrong = (people * _picked(table, others)).sum(1) + bias.index_select(0, others)
     if recipe.loss == "BPR":
         return -(torch.nn.functional.logsigmoid(scores - wrong) * weights).mean()
     per_user = torch.zeros(towers.shape[0]).index_add(0, users, (wrong - scores) * weights)
