@@ -10,7 +10,13 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 FOLDER = Path(__file__).parent / "pictures"
-PAGES = {"home": ("/", 760), "words": ("/words", 1150), "contexts": ("/contexts", 1250), "images": ("/images", 1300)}
+PAGES = {
+    "home": ("/", 760),
+    "words": ("/words", 1150),
+    "contexts": ("/contexts", 1250),
+    "images": ("/images", 1300),
+    "interactions": ("/interactions", 1300),
+}
 FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
 
 
