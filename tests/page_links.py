@@ -6,6 +6,7 @@ from typing import Any
 
 VIEWS = ("Map", "Analogy", "Axes", "Odd one out", "Strips")
 IMAGE_VIEWS = ("Train", "Walk", "Pitfalls", "Compare", "Search")
+INTERACTION_VIEWS = ("Train", "You", "Pitfalls", "Retrieval", "Transfer", "Web pages")
 LIST = "apple pear plum cherry bus train car tram king queen"
 
 LINKS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -85,6 +86,40 @@ LINKS: dict[str, tuple[str, dict[str, Any]]] = {
         {"view": "Compare", "maps": "PCA", "large": ["VGG16"], "weights": "/nowhere/at/all"},
     ),
     "a search": ("pages/images.py", {"view": "Search", "way": "Drop a file", "swap": "Swapped"}),
+    "finished towers": ("pages/interactions.py", {"tback": -3, "iguess": "Popularity", "present": True}),
+    "towers": (
+        "pages/interactions.py",
+        {
+            "data": "Simulated cinema",
+            "loss": "BPR",
+            "neg": "hard",
+            "reads": ["genres", "year"],
+            "uid": True,
+            "tdims": 2,
+            "temp": 0.5,
+            "tepochs": 1,
+            "tseed": 7,
+        },
+    ),
+    "MovieLens from a folder": ("pages/interactions.py", {"data": "MovieLens small", "mlfolder": "/nowhere/at/all"}),
+    "own table": ("pages/interactions.py", {"data": "Own table"}),
+    "you": (
+        "pages/interactions.py",
+        {
+            "do": "You",
+            "liked": ["Alien (1979)", "Brazil (1985)"],
+            "ntitle": "A Ship in a Bottle",
+            "nyear": 1955,
+            "ngenres": ["Drama"],
+        },
+    ),
+    "pitfalls of towers": ("pages/interactions.py", {"do": "Pitfalls", "pguess": "full"}),
+    "retrieval": (
+        "pages/interactions.py",
+        {"do": "Retrieval", "many_items": "100,000 items", "rseed": 3, "rguess": "A few times faster"},
+    ),
+    "transfer": ("pages/interactions.py", {"do": "Transfer", "xguess": "from scratch"}),
+    "web pages": ("pages/interactions.py", {"do": "Web pages", "q": "a red planet", "wpguess": "BM25"}),
 }
 
 # Controls that take whatever is typed. Files that a person uploads stand in no link, on purpose: they stay with the
@@ -93,4 +128,5 @@ FREE = {
     "pages/words.py": {"center", "word", "list", "a", "b", "c", "x", "y", "axlist", "odd", "strip"},
     "pages/contexts.py": {"cword", "pasted", "mine", "folder"},
     "pages/images.py": {"files", "weights", "x", "y", "back"},  # -1 is a place and a step; see test_images_page.py
+    "pages/interactions.py": {"mlfolder", "ntitle", "q", "tback"},
 }

@@ -23,6 +23,10 @@ from embedkit.images import (
 from embedkit.images.classifiers import ClassifierRecipe
 from embedkit.images.compare import classifier_key, classifier_of
 from embedkit.images.pitfalls import NOISE_TASK, SIZES_TASK
+from embedkit.interactions.data import Watched, features_of, load_watched, parts_of
+from embedkit.interactions.towers import TowerRecipe, Towers
+from embedkit.interactions.training import TABLE_TASK, towers_at, towers_key, weights_of_entry
+from embedkit.interactions.training import kept_epochs as kept_tower_epochs
 from embedkit.maps import Settings, result_now, stored_map
 from embedkit.paths import ASSETS
 from embedkit.space import Space
@@ -80,7 +84,7 @@ def test_the_recipe_still_makes_the_first_opening_map(tmp_path):
 def test_pictures_are_made_from_the_maps(tmp_path, monkeypatch):
     monkeypatch.setattr("embedkit.assets_recipe.ASSETS", tmp_path)
     write_pictures()
-    for name in ("words.svg", "contexts.svg", "images.svg"):
+    for name in ("words.svg", "contexts.svg", "images.svg", "interactions.svg"):
         made, shipped = ((folder / "home" / name).read_text("utf-8") for folder in (tmp_path, ASSETS))
         assert made.startswith("<svg")
         assert made.count("fill=") == shipped.count("fill=")
@@ -133,6 +137,23 @@ def test_opening_classifiers_pitfalls_and_maps_of_pictures_are_found(tmp_path):
     assert pca.encode(pictures.pixels) == pytest.approx(codes, abs=1e-4)
     space = Space("pca", "PCA", pictures.names, codes)
     assert stored_map(space, Settings("umap", 2, 0, "euclidean"), store) is not None
+
+
+def test_opening_towers_are_found_without_training(tmp_path):
+    store, cinema, recipe = shipped_store(tmp_path), Watched(), TowerRecipe()
+    key = towers_key(cinema, recipe)
+    entry = store.get(key)
+    assert entry is not None, "run: python -m embedkit build-assets --only towers"
+    table = load_watched(cinema)
+    seen = parts_of(table).seen
+    made = Towers(recipe, features_of(table, store), seen.shape, weights_of_entry(entry))
+    assert made.users(seen, np.arange(table.n_users)) == pytest.approx(entry.arrays["users"], abs=1e-3)
+    assert made.items() == pytest.approx(entry.arrays["items"], abs=1e-3)
+    expected = kept_tower_epochs(recipe.epochs)
+    assert kept_steps(store, key) == expected
+    assert all(towers_at(store, key, epoch).epoch == epoch for epoch in expected)
+    assert len(store.get(recipe_key(TABLE_TASK, watched=cinema.params())).meta["rows"]) > 3
+    assert not [path for path in tmp_path.rglob("*.ek")]  # nothing was made
 
 
 def test_every_asset_is_named_with_its_licence():

@@ -14,7 +14,8 @@ import pytest
 
 pytest.importorskip("streamlit")
 
-from page_links import FREE, IMAGE_VIEWS, LINKS, LIST, VIEWS
+from interaction_results import kept_results
+from page_links import FREE, IMAGE_VIEWS, INTERACTION_VIEWS, LINKS, LIST, VIEWS
 from pages_help import (
     PAGES,
     ROOT,
@@ -51,12 +52,13 @@ EVERY = [
     *(("pages/words.py", {"view": view}) for view in VIEWS),
     ("pages/contexts.py", {}),
     *(("pages/images.py", {"view": view}) for view in IMAGE_VIEWS),
+    *(("pages/interactions.py", {"do": view}) for view in INTERACTION_VIEWS),
 ]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
-    with workers(tmp_path_factory.mktemp("page-jobs")) as made:
+    with workers(tmp_path_factory.mktemp("page-jobs")) as made, kept_results(made.store):
         yield made
 
 
@@ -137,6 +139,7 @@ def test_every_control_has_help_and_is_bound_to_the_link(path: str, query: dict[
         ("pages/words.py", {"view": "Strips"}),
         ("pages/contexts.py", {}),
         *(("pages/images.py", {"view": view}) for view in IMAGE_VIEWS if view not in ("Walk", "Search")),  # no figure
+        *(("pages/interactions.py", {"do": view}) for view in INTERACTION_VIEWS),
     ],
 )
 def test_every_figure_and_table_has_alt_text(path: str, query: dict[str, str]) -> None:
@@ -220,6 +223,7 @@ def usual_values(path: str, query: tuple[tuple[str, str], ...]) -> dict[str, Any
         ("pages/words.py", {"set": "Around a word", **CALM}),
         ("pages/contexts.py", {}),
         *(("pages/images.py", {"view": view}) for view in IMAGE_VIEWS),
+        *(("pages/interactions.py", {"do": view}) for view in INTERACTION_VIEWS),
     ],
 )
 def test_bad_value_in_a_link_falls_back(path: str, query: dict[str, str], nonsense: str) -> None:
@@ -820,6 +824,7 @@ def raises(error: Exception) -> Any:
         ("pages/words.py", "ui.words_map.request_map"),
         ("pages/contexts.py", "ui.contexts_views.sentences_of"),
         ("pages/images.py", "ui.images_setup.load_source"),
+        ("pages/interactions.py", "ui.interactions_train.request_towers"),
     ],
 )
 def test_an_error_for_the_person_is_one_sentence(path: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -837,6 +842,7 @@ def test_an_error_for_the_person_is_one_sentence(path: str, name: str, monkeypat
         ("pages/words.py", "ui.words_map.request_map"),
         ("pages/contexts.py", "ui.contexts_views.sentences_of"),
         ("pages/images.py", "ui.images_setup.load_source"),
+        ("pages/interactions.py", "ui.interactions_train.request_towers"),
     ],
 )
 def test_a_bug_shows_as_a_bug(path: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
