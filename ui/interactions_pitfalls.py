@@ -61,7 +61,7 @@ def view(watched: Watched, table: Interactions) -> None:
 
 def _negatives(watched: Watched) -> None:
     st.subheader("What the negatives do", anchor=False)
-    entry = result_of("negatives", lambda: request_negatives(watched, cache.pool()))
+    entry = result_of(("negatives", watched), lambda: request_negatives(watched, cache.pool()))
     if entry is None:
         return
     found = negatives_results(entry)
@@ -112,7 +112,7 @@ def _negatives(watched: Watched) -> None:
 
 def _new_films(watched: Watched) -> None:
     st.subheader("A film without a past", anchor=False)
-    entry = result_of("newfilms", lambda: request_new_films(watched, cache.pool()))
+    entry = result_of(("newfilms", watched), lambda: request_new_films(watched, cache.pool()))
     if entry is None:
         return
     found = new_films_results(entry)
@@ -136,7 +136,7 @@ def _new_films(watched: Watched) -> None:
 
 def _drift(watched: Watched) -> None:
     st.subheader("Old users, new items", anchor=False)
-    entry = result_of("drift", lambda: request_drift(watched, cache.pool()))
+    entry = result_of(("drift", watched), lambda: request_drift(watched, cache.pool()))
     if entry is None:
         return
     found = drift_results(entry)
@@ -163,7 +163,7 @@ def _drift(watched: Watched) -> None:
     )
 
 
-def result_of(name: str, request: Callable[[], Job]) -> Entry | None:
+def result_of(name: tuple[str, Watched | None], request: Callable[[], Job]) -> Entry | None:
     """The result of an experiment; while it runs its progress, and what is measured already is drawn."""
     try:
         job: Job = work.held(name, request)
@@ -172,7 +172,7 @@ def result_of(name: str, request: Callable[[], Job]) -> Entry | None:
         return job.result()
     except EmbedkitError as error:
         st.error(str(error), icon=":material/error:")
-        if st.button("Run again", icon=":material/refresh:", key=f"again_{name}", help="Start this experiment anew"):
+        if st.button("Run again", icon=":material/refresh:", key=f"again_{name[0]}", help="Start this experiment anew"):
             work.forget(name)
             st.rerun()
         return None

@@ -21,7 +21,8 @@ def view() -> None:
             "How many items", SIZES, key="many_items", help="Simulated item vectors of 64 numbers: Gaussian clusters."
         )
         seed = whole_number("Seed", 0, 999, 0, key="rseed", help="Of the simulated vectors.")
-    job = cache.retrieval(items, seed)
+    name = ("retrieval", items, seed)
+    job = work.held(name, lambda: cache.retrieval(items, seed))
     if not work.wait_for(job):
         return
     try:
@@ -29,6 +30,7 @@ def view() -> None:
     except EmbedkitError as error:
         st.error(str(error), icon=":material/error:")
         if st.button("Run again", icon=":material/refresh:", key="ragain", help="Start it anew"):
+            work.forget(name)
             st.rerun()
         return
     exact = rows[rows["index"] == "exact"].iloc[0]

@@ -106,7 +106,7 @@ def view(setup: Setup) -> None:
     _table(rows)
     if setup.watched.key == "cinema":
         _true(setup, shown)
-    _explain(setup, job, shown)
+    _explain(setup, job, shown, rows)
 
 
 def draw(setup: Setup, key: str, shown: Seen, steps: tuple[int, ...]) -> None:
@@ -156,7 +156,7 @@ def draw(setup: Setup, key: str, shown: Seen, steps: tuple[int, ...]) -> None:
 def _rows(setup: Setup, job: Job) -> pd.DataFrame:
     """The table: the towers, then the methods to beat as far as they are measured."""
     found = [{"method": "Two towers", **job.result().meta["ranking"]}]
-    beside = request_table(setup.watched, cache.pool())
+    beside = work.held(("table", setup.watched), lambda: request_table(setup.watched, cache.pool()))
     if not work.wait_for(beside):
         entry = beside.step(beside.steps[-1]) if beside.steps else None
         found += entry.meta["rows"] if entry is not None else []
@@ -165,6 +165,9 @@ def _rows(setup: Setup, job: Job) -> pd.DataFrame:
             found += beside.result().meta["rows"]
         except EmbedkitError as error:
             st.warning(str(error), icon=":material/error:")
+            if st.button("Run again", icon=":material/refresh:", key="again_table", help="Measure these methods anew"):
+                work.forget(("table", setup.watched))
+                st.rerun()
     if setup.watched.key == "cinema":
         found.append({"method": "The true tastes (simulated: not to be beaten)", **cache.oracle()})
     return pd.DataFrame(found)[list(COLUMNS)].rename(columns=COLUMNS)
@@ -223,7 +226,7 @@ def _true(setup: Setup, shown: Seen) -> None:
         st.markdown(f"User {row + 1} {cache.true_tastes().likes(row)}.")
 
 
-def _explain(setup: Setup, job: Job, shown: Seen) -> None:
+def _explain(setup: Setup, job: Job, shown: Seen, rows: pd.DataFrame) -> None:
     why(
         "One tower turns a user into a vector, the other an item; what fits has a large inner product. "
         "The item vectors can be made beforehand, so a list for a person is one search among them. "
@@ -249,10 +252,10 @@ def _explain(setup: Setup, job: Job, shown: Seen) -> None:
             ("The hinge of the class notes", {"loss": "hinge", "neg": "random"}),
         ]
     )
-    take_away(setup, job)
+    take_away(setup, job, rows)
 
 
-def take_away(setup: Setup, job: Job) -> None:
+def take_away(setup: Setup, job: Job, rows: pd.DataFrame) -> None:
     """Vectors, table, worksheet and the lines of Python."""
     if presenting():
         return
@@ -269,7 +272,7 @@ def take_away(setup: Setup, job: Job) -> None:
         )
         st.download_button(
             "Table (CSV)",
-            lambda: safe_csv(_rows(setup, job)),
+            lambda: safe_csv(rows),
             "ranking.csv",
             "text/csv",
             key="get_ranking",

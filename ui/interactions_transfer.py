@@ -27,7 +27,7 @@ def view(watched: Watched, table: Interactions) -> None:
         "Two towers learn from **all other films** who likes what. Then twenty *advertised* films come, of which only genres, year and title are known, "
         "and some labelled rows: this user watched it, that user did not. What are the learned vectors worth for this second task?"
     )
-    entry = result_of("transfer", lambda: request_transfer(watched, cache.pool()))
+    entry = result_of(("transfer", watched), lambda: request_transfer(watched, cache.pool()))
     if entry is None:
         return
     found = transfer_results(entry)

@@ -24,7 +24,7 @@ def view() -> None:
         "A query is a user, a page is an item. Four fifths of the headings in a sample of English Wikipedia are pairs to learn from: *article and heading* is the query, "
         "*the text below it* the page. The other fifth asks: does the query find its page among all?"
     )
-    entry = result_of("webpages", cache.webpages_job)
+    entry = result_of(("webpages", None), cache.webpages_job)
     if entry is None or "rows" not in entry.meta:
         return
     found = pd.DataFrame(entry.meta["rows"])
@@ -95,15 +95,7 @@ def view() -> None:
     )
     with arithmetic("page_sums") as is_open:
         if is_open:
-            try:
-                hit = cache.webpages().search(query, 1).hits[0]
-            except EmbedkitError:
-                return
-            st.latex(r"\cos(q, d) = \sum_{w \in q} \frac{x_w \cdot d}{\lVert q \rVert}")
-            parts = " + ".join(f"({part:.3f})" for _, part in hit.words[:8])
-            more = r" + \dots" if len(hit.words) > 8 else ""
-            st.latex(rf"{parts}{more} = {hit.score:.4f}")
-            st.caption(f"One term for each word of the query; d is the page {hit.article}: {hit.section}.")
+            _sums(query)
     tries(
         [
             ("A query without the name", {"q": "the man who painted the ceiling of a chapel"}),
@@ -111,3 +103,15 @@ def view() -> None:
             ("Back to users and films", {"do": "Train"}),
         ]
     )
+
+
+def _sums(query: str) -> None:
+    try:
+        hit = cache.webpages().search(query, 1).hits[0]
+    except EmbedkitError:
+        return  # the search above has said why
+    st.latex(r"\cos(q, d) = \sum_{w \in q} \frac{x_w \cdot d}{\lVert q \rVert}")
+    parts = " + ".join(f"({part:.3f})" for _, part in hit.words[:8])
+    more = r" + \dots" if len(hit.words) > 8 else ""
+    st.latex(rf"{parts}{more} = {hit.score:.4f}")
+    st.caption(f"One term for each word of the query; d is the page {hit.article}: {hit.section}.")

@@ -157,7 +157,9 @@ def _sums(setup: Setup, towers: Towers, you: np.ndarray, rows: list[int]) -> Non
         if not is_open or not rows or not setup.recipe.history:
             return
         scores = towers.items() @ you
-        best = next(int(row) for row in np.argsort(-scores, kind="stable") if row not in rows)
+        best = next((int(row) for row in np.argsort(-scores, kind="stable") if row not in rows), None)
+        if best is None:  # a small table, all of it picked
+            return
         parts = reasons(towers, rows, best)
         bias = float(towers.items()[best, -1])
         st.latex(r"s = \sum_{j \in \text{picks}} \frac{h_j \cdot v}{\sqrt{n}} + b_v")
