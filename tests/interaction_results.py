@@ -10,6 +10,7 @@ import pytest
 
 from embedkit.interactions import webpages
 from embedkit.interactions.data import Watched
+from embedkit.interactions.nearest import RetrievalRow
 from embedkit.interactions.pitfalls import NEGATIVE_RECIPES, NEW_RECIPES, TASKS, DriftResult, NegativesResult, NewResult
 from embedkit.interactions.transfer import PULLS, ROWS, TransferResult
 from embedkit.interactions.transfer import TASK as TRANSFER
@@ -62,19 +63,10 @@ def transfer() -> list[TransferResult]:
 
 def retrieval(items: int) -> list[dict[str, object]]:
     """Exact search, and an index that is twenty times faster at a recall of .97."""
-    exact = {
-        "index": "exact",
-        "ef": None,
-        "recall": 1.0,
-        "milliseconds": 0.8,
-        "build_seconds": 0.0,
-        "nbytes": items * 256,
-    }
-    near = [
-        {"index": "hnsw", "ef": ef, "recall": recall, "milliseconds": ms, "build_seconds": 1.5, "nbytes": items * 400}
-        for ef, recall, ms in ((10, 0.8, 0.02), (50, 0.97, 0.04), (400, 1.0, 0.2))
-    ]
-    return [exact, *near]
+    exact = RetrievalRow("exact", None, 1.0, 0.8, 0.0, items * 256)
+    costs = ((10, 0.8, 0.02), (50, 0.97, 0.04), (400, 1.0, 0.2))
+    near = [RetrievalRow("hnsw", ef, recall, ms, 1.5, items * 400) for ef, recall, ms in costs]
+    return [asdict(row) for row in (exact, *near)]
 
 
 def some_sections() -> tuple[Section, ...]:

@@ -55,6 +55,11 @@ def images(**query: Any) -> AppTest:
     return open_page("pages/images.py", **query)
 
 
+def interactions(**query: Any) -> AppTest:
+    """The page of users and items."""
+    return open_page("pages/interactions.py", **query)
+
+
 @contextmanager
 def workers(folder: Path, size: int = 1) -> Iterator[Pool]:
     """Workers of these tests alone, over an empty home and what ships; a stopped one is given no grace."""

@@ -153,7 +153,7 @@ def test_opening_towers_are_found_without_training(tmp_path):
     assert kept_steps(store, key) == expected
     assert all(towers_at(store, key, epoch).epoch == epoch for epoch in expected)
     assert len(store.get(recipe_key(TABLE_TASK, watched=cinema.params())).meta["rows"]) > 3
-    assert not [path for path in tmp_path.rglob("*.ek")]  # nothing was made
+    assert not list(tmp_path.rglob("*.ek"))  # nothing was made
 
 
 def test_every_asset_is_named_with_its_licence():
