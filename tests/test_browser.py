@@ -19,7 +19,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = {"/": "embedkit", "/words": "Words as points", "/contexts": "Words in context", "/images": "Pictures as points"}
+PAGES = {
+    "/": "embedkit",
+    "/words": "Words as points",
+    "/contexts": "Words in context",
+    "/images": "Pictures as points",
+    "/interactions": "Users and items as points",
+}
 BINARY = (
     os.environ.get("CHROMIUM")
     or shutil.which("chromium")
@@ -564,3 +570,17 @@ def test_controls_of_one_page_do_not_break_another(visit: Callable[..., Visit]) 
     one.settled("canvas.plane")
     one.heading("What is near picture 1")
     assert one.page.locator("[data-testid='stException']").count() == 0
+
+
+def test_another_picked_film_changes_the_list_and_the_link(visit: Callable[..., Visit]) -> None:
+    one = visit("/interactions?do=You&liked=Alien+(1979)")
+    films = one.page.locator("[data-testid='stDataFrame']").first.locator("table")
+    first = eventually(films.text_content, lambda found: "Alien (1979)" in (found or ""), "reasons in the list")
+    picker = one.page.get_by_role("combobox", name="Films you liked")
+    picker.fill("Singin")
+    one.page.get_by_role("option", name=re.compile("Singin")).first.click()
+    second = eventually(films.text_content, lambda found: found != first, "another list")
+    assert "Singin" in second  # a reason
+    assert "Singin" in one.page.evaluate("() => decodeURIComponent(location.href)")
+    assert one.errors == []
+    assert one.outside == []
