@@ -120,14 +120,18 @@ def compare_script(pictures: str, column: str, size: int, seed: int) -> str:
 
 
 def towers_script(watched: Mapping[str, object], recipe: Mapping[str, object]) -> str:
-    """Python that trains the same two towers and measures them."""
+    """Python that trains the same two towers and measures them; a person's own table is read from their file again."""
     given, changed = (", ".join(f"{name}={value!r}" for name, value in each.items()) for each in (watched, recipe))
+    own = watched.get("key") == "own"
+    path_line, own_line = "from pathlib import Path\n\n", "from embedkit.sources.interactions import own_table\n"
+    source = 'own_table("mine.csv", Path("mine.csv").read_bytes())' if own else f"load_watched(Watched({given}))"
     return (
-        "import numpy as np\n\n"
+        f"{path_line * own}import numpy as np\n\n"
         "from embedkit.interactions.data import Watched, features_of, load_watched, parts_of\n"
         "from embedkit.interactions.evaluation import evaluate\n"
-        "from embedkit.interactions.towers import TowerRecipe, Towers, train_towers\n\n"
-        f"table = load_watched(Watched({given}))\n"
+        "from embedkit.interactions.towers import TowerRecipe, Towers, train_towers\n"
+        f"{own_line * own}\n"
+        f"table = {source}\n"
         "parts, features, recipe = parts_of(table), features_of(table), "
         f"TowerRecipe({changed})\n"
         "for step in train_towers(parts.seen, features, recipe):\n"

@@ -432,6 +432,20 @@ def test_own_table_is_trained_on_and_all_of_it_can_be_picked() -> None:
     assert "Try" in parts(at)
 
 
+def test_python_lines_train_on_the_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    at = interactions(data="Own table", tepochs=1)
+    give(at, csv(40, 12, 6))
+    run_until(at, lambda page: not page.progress and page.dataframe)
+    opened_box(at, "tcode")
+    (code,) = [each.value for each in at.code]
+    (tmp_path / "mine.csv").write_bytes(csv(40, 12, 6))
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "shown.py", "exec"), {"__name__": "shown"})
+    shown = table(at, "method", "R@10").set_index("method")["R@10"]
+    (recall,) = numbers(r"recall=([\d.]+)", capsys.readouterr().out)
+    assert recall == pytest.approx(shown["Two towers"], abs=1e-3)
+
+
 def test_changing_the_table_drops_films_that_it_does_not_have() -> None:
     at = interactions(do="You", liked=LIKED, ngenres=["Drama"])
     assert values(at)["liked"] == LIKED
