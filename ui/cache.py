@@ -36,6 +36,7 @@ from embedkit.interactions.evaluation import evaluate
 from embedkit.interactions.plane import TowersPlane, like_truth, towers_plane_of
 from embedkit.interactions.towers import TowerRecipe, Towers
 from embedkit.interactions.training import Seen, towers_at, towers_key, weights_of_entry
+from embedkit.interactions.webpages import Webpages, request_webpages
 from embedkit.jobs import Job, Pool, default_pool
 from embedkit.sources.cinema import Tastes, tastes
 from embedkit.sources.interactions import Interactions
@@ -387,3 +388,21 @@ def retrieval(items: int, seed: int) -> Job:
     """The job that measures exact and approximate search."""
     task = "embedkit.interactions.nearest:retrieval_task"
     return pool().submit(task, {"items": items, "seed": seed}, title=f"Searching among {items:,} items")
+
+
+@st.cache_resource(show_spinner="Reading Wikipedia ...")
+def _webpages_ready() -> bool:
+    request_webpages(pool())
+    return True
+
+
+def webpages_job() -> Job:
+    """The job that trains the towers of queries and pages."""
+    _webpages_ready()  # reads the sections, once
+    return request_webpages(pool())
+
+
+@st.cache_resource(show_spinner=False)
+def webpages() -> Webpages:
+    """The trained towers of queries and pages."""
+    return Webpages.from_entry(webpages_job().result())
