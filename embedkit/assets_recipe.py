@@ -23,6 +23,7 @@ from embedkit.interactions.towers import TowerRecipe
 from embedkit.interactions.training import TABLE_TASK, Seen, table_task, towers_key, towers_task
 from embedkit.maps import Settings, map_key, pack_map, result_now
 from embedkit.paths import ASSETS
+from embedkit.sources.pictures import Pictures
 from embedkit.space import Space, Vectors
 from embedkit.store import Store, default_store, recipe_key, step_key
 from embedkit.words import frequent, minilm, opening_topics
@@ -68,10 +69,8 @@ def write_networks(say: Callable[[str], None] = lambda text: None) -> None:
     store, digits = Store(ASSETS), Source("digits")
     pictures = load_source(digits)
     spaces = {"pixels": pictures.flat}
-    pca = fit_pca(pictures.pixels[pictures.split()[0]], 16)
-    spaces["PCA"] = pca.encode(pictures.pixels)
-    arrays = {"mean": pca.mean, "components": pca.components, "codes": spaces["PCA"]}
-    store.put(pca_key(pictures.digest, 16), arrays, {}, "PCA of digits")
+    for size in (2, 16):
+        spaces["PCA"] = _ship_pca(pictures, size, store)
     for recipe, steps in opening_networks():
         say(f"Autoencoder of {recipe.latent} numbers.")
         key = training_key(digits, recipe)
@@ -96,6 +95,14 @@ def write_networks(say: Callable[[str], None] = lambda text: None) -> None:
     say("Pitfalls: two minutes.")
     store.put(recipe_key(SIZES_TASK, source=digits.params()), *sizes_task(Report(), source=digits.params()), "sizes")
     store.put(recipe_key(NOISE_TASK), *noise_task(Report()), "noise")
+
+
+def _ship_pca(pictures: Pictures, size: int, store: Store) -> Vectors:
+    pca = fit_pca(pictures.pixels[pictures.split()[0]], size)
+    codes = pca.encode(pictures.pixels)
+    arrays = {"mean": pca.mean, "components": pca.components, "codes": codes}
+    store.put(pca_key(pictures.digest, size), arrays, {}, "PCA of digits")
+    return codes
 
 
 def _ship(space: Space, settings: Settings, store: Store) -> None:

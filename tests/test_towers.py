@@ -322,7 +322,7 @@ def test_too_little_to_learn_from_is_refused(rows: list[list[float]]) -> None:
 
 def test_features_that_nobody_knows_are_no_tower() -> None:
     recipe = TowerRecipe(item_id=False, epochs=1)
-    with pytest.raises(InputError, match="item's tower has no part"):
+    with pytest.raises(InputError, match="item's tower"):
         next(train_towers(SEEN, no_features(30, 20), recipe))
     next(train_towers(SEEN, some_features(30, 20), recipe))
 
@@ -632,6 +632,11 @@ def test_you_are_a_star_and_marked_films_are_named() -> None:
         row = 30 if name.startswith("a film") else names.index(name)
         assert (x, y) == tuple(items[row])
     assert len(text.text) <= 15
+    close = np.array([[0, 0], [0, 0.001], [0, 0.002], [1, 1]])  # no room for more than two names
+    for marked, expected in (((), {"a", "d"}), ((1, 2), {"b", "c", "d"})):
+        near = towers_map(close, close, list("abcd"), ["g"] * 4, popularity=np.array([4, 3, 2, 1]), marked=marked)
+        (text,) = (trace for trace in near.data if trace.mode == "text")
+        assert set(text.text) == expected
     plain, *_ = drawn()
     (unmarked,) = (trace for trace in plain.data if trace.mode == "text")
     assert "film 0" not in unmarked.text

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -87,18 +88,32 @@ class Autoencoder:
     """Encoder and decoder for pictures of one shape (height, width, channels), with a step's weights or untrained."""
 
     def __init__(self, recipe: Recipe, shape: tuple[int, ...], weights: Mapping[str, Vectors] | None = None) -> None:
+        self.recipe, self.shape, self._weights = recipe, tuple(shape), weights
+        if weights is None or not self._by_hand:
+            self.network  # noqa: B018  # built here, so that what does not fit is said here
+
+    @cached_property
+    def network(self) -> Any:
+        """The network in torch."""
         import torch
 
-        self.recipe, self.shape = recipe, tuple(shape)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(recipe.seed)
-            self.network: Any = _network(recipe, self.shape)
-        if weights is not None:
-            self.network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
+            torch.manual_seed(self.recipe.seed)
+            network: Any = _network(self.recipe, self.shape)
+        if self._weights is not None:
+            network.load_state_dict({name: torch.tensor(array) for name, array in self._weights.items()})
+        return network
+
+    @property
+    def _by_hand(self) -> bool:
+        """Whether numpy runs it, with given weights: a page then opens without torch, whose import takes seconds."""
+        return self._weights is not None and "network" not in self.__dict__ and self.recipe.kind == "dense"
 
     @property
     def parameters(self) -> int:
         """Number of weights."""
+        if self._by_hand and self._weights is not None:
+            return sum(array.size for array in self._weights.values())
         return sum(each.numel() for each in self.network.parameters())
 
     def encode(self, pixels: Vectors) -> Vectors:
@@ -120,6 +135,8 @@ class Autoencoder:
         return self.decode(self.encode(pixels))
 
     def _run(self, part: str, rows: Vectors) -> Vectors:
+        if self._by_hand and self._weights is not None:
+            return _forward(self._weights, part, rows, self.recipe.linear)
         import torch
 
         with torch.inference_mode():
@@ -184,6 +201,22 @@ def train(
             loss.backward()
             optimizer.step()
         yield step(epoch)
+
+
+def _forward(weights: Mapping[str, Vectors], part: str, rows: Vectors, linear: bool) -> Vectors:
+    """One half of a fully connected network in numpy: GELU between its layers, a sigmoid after the decoder's last."""
+    from scipy.special import erf, expit
+
+    if linear:
+        straight: Vectors = rows @ weights[f"{part}.weight"].T + weights[f"{part}.bias"]
+        return straight
+    layers = sorted(int(name.split(".")[1]) for name in weights if name.startswith(f"{part}.") and "weight" in name)
+    found = rows
+    for layer in layers:
+        found = found @ weights[f"{part}.{layer}.weight"].T + weights[f"{part}.{layer}.bias"]
+        if layer != layers[-1]:
+            found = found * (0.5 * (1 + erf(found * np.float32(0.5**0.5))))
+    return np.asarray(expit(found) if part == "decoder" else found, np.float32)
 
 
 def _batch(n: int) -> int:

@@ -234,10 +234,6 @@ def train_towers(
 
     if seen.nnz < 2 or min(seen.shape) < 2:
         raise InputError(f"Training needs two users, two items and two pairs; here are {seen.shape} and {seen.nnz}.")
-    if not (recipe.item_id or features.parts(recipe)):
-        raise InputError(
-            "The item's tower has no part: of genres, year and title, those switched on are not known here."
-        )
     torch.set_num_threads(2)
     towers = Towers(recipe, features, seen.shape)
     learned = {name: tensor.requires_grad_() for name, tensor in towers.weights.items()}
