@@ -120,9 +120,9 @@ def compare_script(pictures: str, column: str, size: int, seed: int) -> str:
 
 
 def towers_script(watched: Mapping[str, object], recipe: Mapping[str, object]) -> str:
-    """Python that trains the same two towers and measures them; a person's own table is read from their file again."""
+    """Python that trains the same two towers and measures them; an own table without its key is read from the person's file."""
     given, changed = (", ".join(f"{name}={value!r}" for name, value in each.items()) for each in (watched, recipe))
-    own = watched.get("key") == "own"
+    own = watched.get("key") == "own" and not watched.get("own")
     path_line, own_line = "from pathlib import Path\n\n", "from embedkit.sources.interactions import own_table\n"
     source = 'own_table("mine.csv", Path("mine.csv").read_bytes())' if own else f"load_watched(Watched({given}))"
     return (
