@@ -120,7 +120,7 @@ def compare_script(pictures: str, column: str, size: int, seed: int) -> str:
 
 
 def towers_script(watched: Mapping[str, object], recipe: Mapping[str, object]) -> str:
-    """Python that trains the same two towers and measures them; an own table without its key is read from the person's file."""
+    """Python that trains the same two towers and measures them; an own table without its key is read from its file."""
     given, changed = (", ".join(f"{name}={value!r}" for name, value in each.items()) for each in (watched, recipe))
     own = watched.get("key") == "own" and not watched.get("own")
     path_line, own_line = "from pathlib import Path\n\n", "from embedkit.sources.interactions import own_table\n"
