@@ -18,7 +18,7 @@ from embedkit.errors import DamagedFile, InputError, UnknownItem
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Origin", "Space", "to_unit"]
+__all__ = ["Origin", "Space", "frozen", "to_unit"]
 
 Vectors = NDArray[np.floating[Any]]
 
@@ -157,6 +157,13 @@ class Space:
         except (OSError, KeyError, ValueError, AttributeError, TypeError, pa.ArrowException) as error:
             raise DamagedFile(f"{Path(path).name} is not a space that embedkit wrote: {error}") from error
         return cls(about.get("key", Path(path).stem), about.get("title", Path(path).stem), items, vectors, meta, origin)
+
+
+def frozen(values: Any) -> Vectors:
+    """A read-only copy of numbers, such as the weights of a network that goes on learning."""
+    array: Vectors = np.array(values)
+    array.flags.writeable = False
+    return array
 
 
 def to_unit(vectors: Vectors) -> Vectors:

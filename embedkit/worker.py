@@ -28,7 +28,7 @@ from typing import Any, BinaryIO
 from embedkit.errors import EmbedkitError, JobError, JobStopped
 from embedkit.store import Entry, Store, _shared, home, step_key
 
-__all__ = ["Report", "allowed", "main"]
+__all__ = ["Report", "allowed", "main", "spaced_epochs"]
 
 REPORT_SECONDS = 0.05  # 20 a second: a page redraws no faster
 NICE = 10  # the pages come first; the value cannot be taken back without privileges, so it holds for all slow work
@@ -100,6 +100,14 @@ class Report:
     def _check(self) -> None:
         if self._stopped():
             raise JobStopped(f"{self._title} was stopped.")
+
+
+def spaced_epochs(epochs: int, most: int) -> tuple[int, ...]:
+    """The epochs, `most` at most, whose steps are worth keeping: 0, then ever further apart; the last always."""
+    import numpy as np
+
+    spaced = np.geomspace(1, max(epochs, 1), most - 1).round().astype(int)
+    return tuple(int(epoch) for epoch in np.unique([0, *spaced]) if epoch <= epochs)
 
 
 def allowed(task: str, packages: list[str] | tuple[str, ...]) -> tuple[str, str]:

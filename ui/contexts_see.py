@@ -19,7 +19,7 @@ from embedkit.errors import EmbedkitError
 from embedkit.export import layers_script, parquet, safe_csv, worksheet
 from ui import cache
 from ui.controls import BIND
-from ui.frame import arithmetic, presenting, tries, why
+from ui.frame import arithmetic, link_note, presenting, tries, why
 
 
 def second_pick(layers: Layers) -> int:
@@ -254,7 +254,7 @@ def explain(layers: Layers, layer: int, model: str, folder: str) -> None:
             on_click="ignore",
             icon=":material/assignment:",
         )
-    st.caption("The address of this page holds the whole state: copy it to give somebody exactly this view.")
+    link_note()
     with st.expander("The same in Python", icon=":material/code:", key="ccode", on_change="rerun") as box:
         if box.open:
             pairs = [(o.sense, o.sentence) for o in layers.occurrences]

@@ -90,6 +90,11 @@ def arithmetic(key: str) -> Iterator[bool]:
         yield bool(box.open)
 
 
+def link_note() -> None:
+    """Say that the address of the page is its state."""
+    st.caption("The address of this page holds the whole state: copy it to give somebody exactly this view.")
+
+
 def tries(changes: list[tuple[str, dict[str, Any]]]) -> None:
     """Small changes to try: each sets some controls, and the link follows."""
     if presenting():

@@ -23,7 +23,7 @@ from embedkit.sources.pictures import Pictures
 from embedkit.space import Space, Vectors
 from ui import cache, work
 from ui.controls import BIND, choice, text, whole_number
-from ui.frame import MAP_NOTE, arithmetic, ask, chart, presenting, tries, why
+from ui.frame import MAP_NOTE, arithmetic, ask, chart, link_note, presenting, tries, why
 
 NEAR = 8
 MAP_HEIGHT = 300
@@ -237,7 +237,7 @@ def _take_away(
                 on_click="ignore",
                 icon=":material/table:",
             )
-    st.caption("The address of this page holds the whole state: copy it to give somebody exactly this view.")
+    link_note()
     with st.expander("The same in Python", icon=":material/code:", key="ccompare", on_change="rerun") as box:
         if box.open:
             lines = pictures_lines(source.key, source.limit, source.folder)

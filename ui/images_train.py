@@ -24,9 +24,9 @@ from embedkit.images import (
 )
 from embedkit.jobs import Job
 from embedkit.space import Vectors
-from ui import cache
+from ui import cache, work
 from ui.controls import BIND
-from ui.frame import arithmetic, ask, chart, presenting, tries, why
+from ui.frame import arithmetic, ask, chart, link_note, presenting, tries, why
 from ui.images_setup import Setup
 
 FEW = 2_500  # points of the latent map; more are a sample, and the caption says so
@@ -66,11 +66,7 @@ def _live(job: Job, setup: Setup) -> None:
     """The training as it is now; it draws itself again and again, the rest of the page stands still."""
     if job.finished:
         st.rerun()
-    ahead = f" · {job.ahead} before it" if job.ahead else ""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(job.fraction or 0.0, text=f"{job.title}: {job.text or 'starting'}{ahead} · {job.seconds:.0f} s")
-        if st.button("Stop", key="stop_training", icon=":material/stop_circle:", help="It keeps its last step"):
-            job.stop()
+    work.training_bar(job, "stop_training")
     steps = job.steps
     shown = cache.trained(job.key, steps[-1], setup.recipe, setup.pictures.pixels.shape[1:]) if steps else None
     if shown is None:
@@ -363,7 +359,7 @@ def _take_away(setup: Setup, job: Job, drawn: go.Figure) -> None:
             on_click="ignore",
             icon=":material/assignment:",
         )
-    st.caption("The address of this page holds the whole state: copy it to give somebody exactly this view.")
+    link_note()
     with st.expander("The same in Python", icon=":material/code:", key="pcode", on_change="rerun") as box:
         if box.open:
             st.code(_script(setup), language="python")

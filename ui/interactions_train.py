@@ -16,7 +16,7 @@ from embedkit.interactions.training import KEPT, Seen, request_table, request_to
 from embedkit.jobs import Job
 from ui import cache, work
 from ui.controls import BIND
-from ui.frame import arithmetic, ask, chart, presenting, tries, why
+from ui.frame import arithmetic, ask, chart, link_note, presenting, tries, why
 from ui.interactions_setup import Setup
 
 COLUMNS = {
@@ -65,11 +65,7 @@ def _live(job: Job, setup: Setup) -> None:
     """The training as it is now; it draws itself again and again, the rest of the page stands still."""
     if job.finished:
         st.rerun()
-    ahead = f" · {job.ahead} before it" if job.ahead else ""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(job.fraction or 0.0, text=f"{job.title}: {job.text or 'starting'}{ahead} · {job.seconds:.0f} s")
-        if st.button("Stop", key="stop_towers", icon=":material/stop_circle:", help="It keeps its last step"):
-            job.stop()
+    work.training_bar(job, "stop_towers")
     steps = job.steps
     shown = cache.towers_seen(job.key, steps[-1]) if steps else None
     if shown is None:
@@ -288,7 +284,7 @@ def take_away(setup: Setup, job: Job, rows: pd.DataFrame) -> None:
             on_click="ignore",
             icon=":material/assignment:",
         )
-    st.caption("The address of this page holds the whole state: copy it to give somebody exactly this view.")
+    link_note()
     with st.expander("The same in Python", icon=":material/code:", key="tcode", on_change="rerun") as box:
         if box.open:
             plain, watched = TowerRecipe(), setup.watched

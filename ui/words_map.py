@@ -16,7 +16,7 @@ from embedkit.words import OPENING, frequent, opening_topics, parse_words, topic
 from embedkit.words.answers import Picked, cosine_steps, neighbor_table, picked
 from ui import cache, work
 from ui.controls import BIND, choice, map_settings, text
-from ui.frame import MAP_NOTE, arithmetic, ask, chart, presenting, tries, why
+from ui.frame import MAP_NOTE, arithmetic, ask, chart, link_note, presenting, tries, why
 
 SETS = {"Topics": "topics", "Around a word": "near", "Frequent": "frequent", "All": "all", "Own list": "own"}
 
@@ -291,7 +291,7 @@ def _take_away(whole: Space, made: MadeMap | None, answer: Picked, settings: Set
             on_click="ignore",
             icon=":material/assignment:",
         )
-    st.caption("The address of this page holds the whole state: copy it to give somebody exactly this view.")
+    link_note()
     with st.expander("The same in Python", icon=":material/code:", key="code", on_change="rerun") as box:
         if box.open:
             st.code(

@@ -23,13 +23,24 @@ def wait_for(job: Job) -> bool:
     return False
 
 
+def _bar(job: Job) -> None:
+    ahead = f" · {job.ahead} before it" if job.ahead else ""
+    st.progress(job.fraction or 0.0, text=f"{job.title}: {job.text or 'starting'}{ahead} · {job.seconds:.0f} s")
+
+
+def training_bar(job: Job, key: str) -> None:
+    """How far a training is, with its stop button beside it; `key` is the button's."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _bar(job)
+        if st.button("Stop", key=key, icon=":material/stop_circle:", help="It keeps its last step"):
+            job.stop()
+
+
 @st.fragment(run_every=0.4)
 def _progress(job: Job) -> None:
     if job.finished:
         st.rerun()
-    ahead = f" · {job.ahead} before it" if job.ahead else ""
-    text = f"{job.title}: {job.text or 'starting'}{ahead} · {job.seconds:.0f} s"
-    st.progress(job.fraction or 0.0, text=text)
+    _bar(job)
     if st.button(
         "Stop", key=f"stop_{job.key[:8]}", icon=":material/stop_circle:", help="End this run; nothing is lost"
     ):

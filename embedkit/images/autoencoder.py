@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.errors import InputError
-from embedkit.space import Vectors
+from embedkit.space import Vectors, frozen
 
 __all__ = ["Autoencoder", "Recipe", "Step", "train"]
 
@@ -177,7 +177,7 @@ def train(
 
     def step(epoch: int) -> Step:
         own, held = (float(np.mean((model.reconstruct(part) - part) ** 2)) for part in (measured, pixels[held_rows]))
-        weights = {name: _frozen(tensor) for name, tensor in model.network.state_dict().items()}
+        weights = {name: frozen(tensor.detach().numpy()) for name, tensor in model.network.state_dict().items()}
         return Step(epoch, recipe.epochs, weights, _moments(model, optimizer), own, held, time.perf_counter() - start)
 
     threads = 1 if np.prod(shape) <= SMALL else 2
@@ -246,16 +246,10 @@ def _optimizer(model: Autoencoder, after: Step | None) -> Any:
 
 def _moments(model: Autoencoder, optimizer: Any) -> dict[str, Vectors]:
     return {
-        f"{name}.{known}": _frozen(value)
+        f"{name}.{known}": frozen(value.detach().numpy())
         for name, parameter in model.network.named_parameters()
         for known, value in optimizer.state.get(parameter, {}).items()
     }
-
-
-def _frozen(tensor: Any) -> Vectors:
-    array: Vectors = np.array(tensor.detach().numpy())  # a copy: training goes on in the tensor
-    array.flags.writeable = False
-    return array
 
 
 def _network(recipe: Recipe, shape: tuple[int, ...]) -> Any:

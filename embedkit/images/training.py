@@ -17,7 +17,7 @@ from embedkit.jobs import Job, Pool
 from embedkit.sources.pictures import Pictures
 from embedkit.space import Vectors
 from embedkit.store import Entry, Store, default_store, recipe_key, step_key
-from embedkit.worker import Report
+from embedkit.worker import Report, spaced_epochs
 
 __all__ = [
     "KEPT",
@@ -64,8 +64,7 @@ class Figures:
 
 def kept_epochs(epochs: int) -> tuple[int, ...]:
     """The epochs whose steps are kept: 0, then ever further apart, as less and less changes; the last always."""
-    spaced = np.geomspace(1, max(epochs, 1), KEPT - 1).round().astype(int)
-    return tuple(int(epoch) for epoch in np.unique([0, *spaced]) if epoch <= epochs)
+    return spaced_epochs(epochs, KEPT)
 
 
 def _params(source: Source, recipe: Recipe) -> dict[str, Any]:

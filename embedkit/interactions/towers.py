@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.errors import InputError
-from embedkit.space import Vectors
+from embedkit.space import Vectors, frozen
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -243,7 +243,7 @@ def train_towers(
     start = time.perf_counter()
 
     def step(epoch: int, loss: float) -> TowerStep:
-        weights = {name: _frozen(tensor) for name, tensor in learned.items()}
+        weights = {name: frozen(tensor.detach().numpy()) for name, tensor in learned.items()}
         return TowerStep(epoch, recipe.epochs, weights, loss, time.perf_counter() - start)
 
     yield step(0, float("nan"))
@@ -267,12 +267,6 @@ def _picked(table: Tensor, rows: Tensor) -> Tensor:
     import torch
 
     return torch.nn.functional.embedding(rows, table)
-
-
-def _frozen(tensor: Any) -> Vectors:
-    array: Vectors = np.array(tensor.detach().numpy())
-    array.flags.writeable = False
-    return array
 
 
 def _users_of(seen: csr_matrix) -> Callable[[Any], Iterator[tuple[Any, float]]]:

@@ -15,7 +15,7 @@ from embedkit.interactions.towers import TowerRecipe, Towers, TowerStep, train_t
 from embedkit.jobs import Job, Pool
 from embedkit.space import Vectors, to_unit
 from embedkit.store import Entry, Store, recipe_key, step_key
-from embedkit.worker import Report
+from embedkit.worker import Report, spaced_epochs
 
 __all__ = [
     "KEPT",
@@ -55,8 +55,7 @@ class Seen:
 
 def kept_epochs(epochs: int) -> tuple[int, ...]:
     """The epochs whose steps are kept: 0, then ever further apart; the last always."""
-    spaced = np.geomspace(1, max(epochs, 1), KEPT - 1).round().astype(int)
-    return tuple(int(epoch) for epoch in np.unique([0, *spaced]) if epoch <= epochs)
+    return spaced_epochs(epochs, KEPT)
 
 
 def collapse_of(items: Vectors, seed: int = 0) -> tuple[float, float]:

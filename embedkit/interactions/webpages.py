@@ -24,7 +24,7 @@ from embedkit.errors import DamagedFile, InputError
 from embedkit.jobs import Job, Pool
 from embedkit.registry import load
 from embedkit.sources.wikipedia_sections import Section, wikipedia_sections
-from embedkit.space import Vectors, to_unit
+from embedkit.space import Vectors, frozen, to_unit
 from embedkit.store import Entry, recipe_key
 from embedkit.worker import Report
 
@@ -221,7 +221,7 @@ def train_webpages(
     start = time.perf_counter()
 
     def step(epoch: int, loss: float) -> WebpagesStep:
-        weights = {name: _frozen(learned[name]) for name in rates}
+        weights = {name: frozen(learned[name].detach().numpy()) for name in rates}
         return WebpagesStep(epoch, epochs, weights, loss, time.perf_counter() - start)
 
     yield step(0, float("nan"))
@@ -244,12 +244,6 @@ def train_webpages(
             optimizer.step()
             losses.append(float(loss.detach()))
         yield step(epoch, float(np.mean(losses)))
-
-
-def _frozen(tensor: Tensor) -> Vectors:
-    array: Vectors = np.array(tensor.detach().numpy())
-    array.flags.writeable = False
-    return array
 
 
 def _batches(pages: Pages, rows: Rows, chance: np.random.Generator) -> list[Rows]:
