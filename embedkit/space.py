@@ -159,9 +159,9 @@ class Space:
         return cls(about.get("key", Path(path).stem), about.get("title", Path(path).stem), items, vectors, meta, origin)
 
 
-def frozen(values: Any) -> Vectors:
+def frozen(values: Any) -> np.ndarray[Any, Any]:
     """A read-only copy of numbers, such as the weights of a network that goes on learning."""
-    array: Vectors = np.array(values)
+    array: np.ndarray[Any, Any] = np.array(values)
     array.flags.writeable = False
     return array
 
