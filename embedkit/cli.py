@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     each = commands.add_parser(
         "fetch", help="fetch word vectors, pictures or a model, once; afterwards it works offline"
     )
-    each.add_argument("name", help="a name from the list, such as words/glove, mnist or bert-base")
+    each.add_argument("name", help="a name from the list, such as words/glove-gigaword, mnist or bert-base")
     each.set_defaults(command=_fetch)
 
     each = commands.add_parser("near", help="the items nearest to an item, exact")

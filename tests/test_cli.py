@@ -48,7 +48,7 @@ def test_list_shows_every_method_and_all_data(capsys: pytest.CaptureFixture[str]
     upper, lower = (rows(part) for part in capsys.readouterr().out.split("\n\n"))
     assert set(upper) == {"Methods:", "KEY", *methods()}
     assert upper["words/minilm"][:5] == ["words/minilm", "static", "Apache-2.0", "2021", "yes"]
-    assert upper["words/glove"][:5] == ["words/glove", "static", "PDDL-1.0", "2014", "no"]
+    assert upper["words/glove-gigaword"][:5] == ["words/glove-gigaword", "static", "PDDL-1.0", "2014", "no"]
     assert set(lower) == {"Data", "NAME", *(row.name for row in catalog())}
     assert lower["bert-base"][:6] == ["bert-base", "transformer", "Apache-2.0", "2018", "no", "440.0"]
     assert lower["wikipedia"][4] == "yes"
@@ -80,7 +80,7 @@ def test_who_fetches_what_is_decided_for_all_that_can_be_fetched() -> None:
             inspect.signature(getattr(importlib.import_module(module), function)).bind(None, **params)
     assert fetch_task_of("mnist") == ("embedkit.sources.picture_sets:fetch_pictures_task", {"name": "mnist"})
     with pytest.raises(
-        InputError, match=r"There is nothing called 'digits' to fetch; known: minilm, .*words/glove.*mnist"
+        InputError, match=r"There is nothing called 'digits' to fetch; known: minilm, .*words/glove-gigaword.*mnist"
     ):
         fetch_task_of("digits")
 
@@ -122,7 +122,7 @@ def test_the_catalog_sees_fetched_vectors(home: Path) -> None:
     file = home / "home" / "gensim-data" / "glove-wiki-gigaword-100" / "glove-wiki-gigaword-100.gz"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"x")
-    assert {row.name for row in catalog() if row.here and row.fetch} == {"minilm", "words/glove"}
+    assert {row.name for row in catalog() if row.here and row.fetch} == {"minilm", "words/glove-gigaword"}
 
 
 def test_the_catalog_knows_the_networks_as_torchvision_does(home: Path) -> None:
@@ -173,7 +173,10 @@ def test_near_gives_json(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["near", "words/minilm", "aple"], "'aple' is not among 22,501 items. Did you mean"),
         (["near", "words/elmo", "apple"], "There is no method 'words/elmo'."),
-        (["near", "words/glove", "apple"], "GloVe is not on this machine. Fetch it (134 MB, licence PDDL-1.0, 2014):"),
+        (
+            ["near", "words/glove-gigaword", "apple"],
+            "GloVe is not on this machine. Fetch it (134 MB, licence PDDL-1.0, 2014):",
+        ),
         (["near", "words/minilm", "apple", "-k", "0"], "k must be at least 1, not 0."),
         (["near", "words/minilm", "apple", "--metric", "far"], "There is no metric 'far'"),
         (["fetch", "words/elmo"], "There is nothing called 'words/elmo' to fetch; known: minilm, bert-base"),
@@ -205,9 +208,9 @@ def test_fetch_says_size_licence_and_year_and_how_far_it_is(
         return Space(key, "GloVe", ("a", "b"), np.eye(2, dtype=np.float32))
 
     monkeypatch.setattr(pretrained, "fetch_pretrained", fetch)
-    assert main(["fetch", "words/glove"]) == 0
+    assert main(["fetch", "words/glove-gigaword"]) == 0
     out, err = capsys.readouterr()
-    assert out == "GloVe is here: 2 words x 2. Next: python -m embedkit near words/glove apple\n"
+    assert out == "GloVe is here: 2 words x 2. Next: python -m embedkit near words/glove-gigaword apple\n"
     assert err.splitlines()[0] == "GloVe: 134.0 MB, licence PDDL-1.0, 2014."
     assert err.splitlines()[1:3] == ["Waiting for another fetch", "  0%  0 MB"]
     assert len(err.splitlines()) == 12  # a line for every tenth, as stderr is no terminal here
@@ -223,7 +226,7 @@ def test_fetch_on_a_terminal_writes_over_one_line(
 
     monkeypatch.setattr(pretrained, "fetch_pretrained", fetch)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    assert main(["fetch", "words/glove"]) == 2
+    assert main(["fetch", "words/glove-gigaword"]) == 2
     assert capsys.readouterr().err.endswith("\r 50%  long text\r 60%  text     \nIt did not arrive.\n")
 
 
@@ -294,7 +297,7 @@ def test_ctrl_c_ends_quietly(
         raise error
 
     monkeypatch.setattr(pretrained, "fetch_pretrained", fetch)
-    assert main(["fetch", "words/glove"]) == code
+    assert main(["fetch", "words/glove-gigaword"]) == code
     assert "Traceback" not in capsys.readouterr().err
 
 
@@ -304,7 +307,7 @@ def test_a_bug_shows_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(pretrained, "fetch_pretrained", fetch)
     with pytest.raises(ZeroDivisionError):
-        main(["fetch", "words/glove"])
+        main(["fetch", "words/glove-gigaword"])
 
 
 @pytest.mark.parametrize(

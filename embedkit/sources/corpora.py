@@ -95,11 +95,17 @@ class Corpus:
         before = np.concatenate([[0], np.cumsum(keep)])
         return self.ids[keep], before[self.starts]
 
-    def write(self, path: Path, size: int | None = None) -> Path:
-        """Write it for gensim's `corpus_file`: a line a line, words apart by a blank, UTF-8; returns `path`."""
+    def write(
+        self, path: Path, size: int | None = None, heartbeat: Callable[[float], None] = lambda done: None
+    ) -> Path:
+        """Write it for gensim's `corpus_file`: a line a line, words apart by a blank, UTF-8; returns `path`.
+
+        `heartbeat` is called with the share done, and may raise.
+        """
         ids, starts = (self.ids, self.starts) if size is None else self.head(size)
         with path.open("w", encoding="utf-8", newline="\n") as file:
             for first in range(0, len(starts) - 1, 2_000):  # a block of lines at a time, for memory
+                heartbeat(first / len(starts))
                 edges = starts[first : first + 2_001]
                 block = [self.words[i] for i in ids[edges[0] : edges[-1]].tolist()]
                 places = (edges - edges[0]).tolist()

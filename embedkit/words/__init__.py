@@ -2,6 +2,7 @@
 
 from embedkit.words.analogies import CategoryScore, score_category
 from embedkit.words.lists import OPENING, Parsed, frequent, opening_topics, parse_words, topics
+from embedkit.words.methods import fasttext, glove, lsa, word2vec
 from embedkit.words.minilm import minilm, to_table
 from embedkit.words.pretrained import Pretrained, fetch_pretrained, fetch_task, is_here, tables
 
@@ -10,10 +11,13 @@ __all__ = [
     "CategoryScore",
     "Parsed",
     "Pretrained",
+    "fasttext",
     "fetch_pretrained",
     "fetch_task",
     "frequent",
+    "glove",
     "is_here",
+    "lsa",
     "minilm",
     "opening_topics",
     "parse_words",
@@ -21,4 +25,5 @@ __all__ = [
     "tables",
     "to_table",
     "topics",
+    "word2vec",
 ]

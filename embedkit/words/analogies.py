@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embedkit.errors import InputError
 from embedkit.sources.gensim_data import google_analogies
-from embedkit.space import Space
+from embedkit.space import Space, Vectors
 
-__all__ = ["CategoryScore", "score_category"]
+__all__ = ["CategoryScore", "answer_ranks", "frequent_questions", "score_category", "solve"]
 
 BLOCK = 512  # questions a matrix product: 512 x 22,501 similarities are 46 MB
 
@@ -52,15 +54,7 @@ def score_category(space: Space, category: str, examples: int = 8) -> CategorySc
         raise InputError(f"There is no category '{category}'; known: {', '.join(sets)}.")
     known = [q for q in sets[category] if all(word in space for word in q)]
     rows = np.array([[space.rows[word] for word in q] for q in known], np.int64).reshape(len(known), 4)
-    unit = space.unit
-    ruled, free = np.empty(len(known), np.int64), np.empty(len(known), np.int64)
-    for start in range(0, len(known), BLOCK):
-        a, b, c, _ = rows[start : start + BLOCK].T
-        scores = (unit[b] - unit[a] + unit[c]) @ unit.T
-        free[start : start + BLOCK] = scores.argmax(1)
-        for hidden in (a, b, c):
-            scores[np.arange(len(a)), hidden] = -np.inf
-        ruled[start : start + BLOCK] = scores.argmax(1)
+    free, ruled = solve(space.unit, rows)
     right = ruled == rows[:, 3]
     wrong_first = np.argsort(right, kind="stable")[:examples]
     return CategoryScore(
@@ -72,3 +66,52 @@ def score_category(space: Space, category: str, examples: int = 8) -> CategorySc
         own_word=int((free[:, None] == rows[:, :3]).any(1).sum()),
         examples=tuple((*known[i], space.items[ruled[i]]) for i in wrong_first),
     )
+
+
+Rows = NDArray[np.int64]
+
+
+def solve(unit: Vectors, rows: Rows) -> tuple[Rows, Rows]:
+    """The row nearest to b - a + c for each question (q, 4): with nothing hidden, and with a, b and c hidden (q,) each.
+
+    `unit` are vectors of length 1 (n, d).
+    """
+    free, ruled = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+    for part, scores in _scored(unit, rows):
+        free[part] = scores.argmax(1)
+        _hide(scores, rows[part])
+        ruled[part] = scores.argmax(1)
+    return free, ruled
+
+
+def answer_ranks(unit: Vectors, rows: Rows) -> Rows:
+    """The place, from 1, of the right answer of each question (q, 4) among all words but a, b and c  # (q,)"""
+    ranks = np.empty(len(rows), np.int64)
+    for part, scores in _scored(unit, rows):
+        _hide(scores, rows[part])
+        right = scores[np.arange(len(scores)), rows[part, 3]]
+        ranks[part] = (scores > right[:, None]).sum(1) + 1
+    return ranks
+
+
+def frequent_questions(rows: Mapping[str, int], many: int = 5) -> tuple[tuple[str, str, str, str], ...]:
+    """The questions of the Google set whose rarest word is most frequent, one a category, `many` at most.
+
+    `rows` number the known words in falling order of frequency.
+    """
+    found = []
+    for questions in google_analogies().values():
+        known = [(max(rows[word] for word in q), q) for q in questions if all(word in rows for word in q)]
+        found += [min(known)] if known else []
+    return tuple(question for _, question in sorted(found)[:many])
+
+
+def _scored(unit: Vectors, rows: Rows) -> Iterator[tuple[slice, Vectors]]:
+    for start in range(0, len(rows), BLOCK):
+        a, b, c, _ = rows[start : start + BLOCK].T
+        yield slice(start, start + BLOCK), (unit[b] - unit[a] + unit[c]) @ unit.T
+
+
+def _hide(scores: Vectors, rows: Rows) -> None:
+    for column in range(3):
+        scores[np.arange(len(rows)), rows[:, column]] = -np.inf

@@ -74,11 +74,11 @@ _FASTTEXT = "Mikolov et al. 2018, on Wikipedia 2017, UMBC and statmt.org news"
 _TABLES = {
     row.key: row
     for row in (
-        Pretrained("words/fasttext", "fasttext-wiki-news-subwords-300", "fastText", _FASTTEXT, 2018, "CC-BY-SA-3.0",
-                   megabytes=1005, total=999_999, dims=300),
-        Pretrained("words/glove", "glove-wiki-gigaword-100", "GloVe", _GLOVE, 2014, "PDDL-1.0",
+        Pretrained("words/fasttext-news", "fasttext-wiki-news-subwords-300", "fastText", _FASTTEXT, 2018,
+                   "CC-BY-SA-3.0", megabytes=1005, total=999_999, dims=300),
+        Pretrained("words/glove-gigaword", "glove-wiki-gigaword-100", "GloVe", _GLOVE, 2014, "PDDL-1.0",
                    megabytes=134, total=400_000, dims=100),
-        Pretrained("words/glove-small", "glove-wiki-gigaword-50", "GloVe, small", _GLOVE, 2014, "PDDL-1.0",
+        Pretrained("words/glove-gigaword-small", "glove-wiki-gigaword-50", "GloVe, small", _GLOVE, 2014, "PDDL-1.0",
                    megabytes=69, total=400_000, dims=50),
         Pretrained("words/googlenews", "word2vec-google-news-300", "word2vec, Google News", _NEWS, 2013, "not stated",
                    megabytes=1744, total=3_000_000, dims=300, binary=True),
@@ -155,7 +155,7 @@ def _spaces() -> Path:
 
 
 def _stem(row: Pretrained) -> str:
-    return row.key.replace("/", "-") + "-words"  # "words-glove-words-100000-...", no prefix of "words-glove-small-..."
+    return row.key.replace("/", "-") + "-words"  # so that "words-googlenews-words-..." is no prefix of another's files
 
 
 # Opening what was fetched
