@@ -15,6 +15,9 @@ if __name__ == "__main__":
             st.Page("pages/contexts.py", title="Words in context", icon=":material/forum:", url_path="contexts"),
             st.Page("pages/images.py", title="Pictures", icon=":material/image:", url_path="images"),
             st.Page("pages/interactions.py", title="Users and items", icon=":material/group:", url_path="interactions"),
+            st.Page(
+                "pages/train_words.py", title="Train word vectors", icon=":material/stairs:", url_path="train-words"
+            ),
         ],
         position="top",
     ).run()

@@ -27,6 +27,7 @@ from embedkit.sources.pictures import Pictures
 from embedkit.space import Space, Vectors
 from embedkit.store import Store, default_store, recipe_key, step_key
 from embedkit.words import frequent, minilm, opening_topics
+from embedkit.words.by_hand import OPENING_TEXT, HandRecipe, parse_sentences, state_at
 from embedkit.words.recipe import distill, write_table
 from embedkit.worker import Report
 
@@ -123,6 +124,7 @@ def write_pictures() -> None:
     _write(folder / "contexts.svg", dots(shared.coords[5], layers.senses, star=shared.star))
     _write_latent(folder)
     _write_films(folder)
+    _write_by_hand(folder)
 
 
 def write_towers(say: Callable[[str], None] = lambda text: None) -> None:
@@ -152,6 +154,15 @@ def _write_films(folder: Path) -> None:
     common = [name for name, _ in Counter(genres).most_common(4)]
     rows = [row for row, genre in enumerate(genres) if genre in common]
     _write(folder / "interactions.svg", dots(plane.items[rows], tuple(genres[row] for row in rows)))
+
+
+def _write_by_hand(folder: Path) -> None:
+    text = parse_sentences(OPENING_TEXT)
+    kinds = ("apples pears bread", "milk juice water", "cats dogs mice birds", "king queen")
+    pairs = [(text.row(word), kind) for kind in kinds for word in kind.split()]
+    weights = [state_at(text, HandRecipe("skip-gram"), count).inputs for count in range(250, 4_001, 250)]
+    points = np.concatenate([vectors[[row for row, _ in pairs]] for vectors in weights])  # each word's way
+    _write(folder / "train_words.svg", dots(points, tuple(kind for _, kind in pairs) * len(weights)))
 
 
 def _write_latent(folder: Path) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "autoencoder_script",
+    "by_hand_script",
     "compare_script",
     "coordinates_table",
     "layers_script",
@@ -139,6 +140,21 @@ def towers_script(watched: Mapping[str, object], recipe: Mapping[str, object]) -
         "towers = Towers(recipe, features, parts.seen.shape, step.weights)\n"
         "scores = towers.users(parts.seen, np.arange(table.n_users)) @ towers.items().T\n"
         "print(evaluate(scores, parts.seen, parts.held))\n"
+    )
+
+
+def by_hand_script(text: str, recipe: Mapping[str, object], counts: Mapping[str, int], word: str) -> str:
+    """Python that trains CBOW and skip-gram on the same sentences as far as `counts` says, and asks what is near."""
+    shared = "".join(f", {name}={value!r}" for name, value in recipe.items() if name != "method")
+    listed = "".join(f"    (HandRecipe({method!r}{shared}), {count}),\n" for method, count in counts.items())
+    return (
+        "import embedkit\nfrom embedkit.words.by_hand import HandRecipe, hand_space, parse_sentences, state_at\n\n"
+        f"text = parse_sentences({text!r})\n"
+        f"for recipe, examples in (\n{listed}):\n"
+        "    weights = state_at(text, recipe, examples)\n"
+        "    space = hand_space(text, weights, recipe)\n"
+        f"    for neighbor in embedkit.search(space, {word!r}, k=5):\n"
+        "        print(recipe.method, neighbor.rank, neighbor.item, round(neighbor.score, 3))\n"
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 VIEWS = ("Map", "Analogy", "Axes", "Odd one out", "Strips")
 IMAGE_VIEWS = ("Train", "Walk", "Pitfalls", "Compare", "Search")
+TRAIN_VIEWS = ("By hand",)
 INTERACTION_VIEWS = ("Train", "You", "Pitfalls", "Retrieval", "Transfer", "Web pages")
 LIST = "apple pear plum cherry bus train car tram king queen"
 
@@ -120,6 +121,26 @@ LINKS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "transfer": ("pages/interactions.py", {"do": "Transfer", "xguess": "from scratch"}),
     "web pages": ("pages/interactions.py", {"do": "Web pages", "q": "a red planet", "wpguess": "BM25"}),
+    "by hand": (
+        "pages/train_words.py",
+        {
+            "hand_text": "A plum falls. The plum is ripe. Don't eat it!",
+            "hand_output": "Negative sampling",
+            "hand_window": 3,
+            "hand_map": "Output vectors",
+            "hand_dims": 4,
+            "hand_negatives": 2,
+            "hand_seed": 7,
+            "hand_rate": 0.05,
+            "hand_step": 4_003,
+            "hand_word": "plum",
+            "hand_many": "Skip-gram",
+        },
+    ),
+    "by hand on the opening text": (
+        "pages/train_words.py",
+        {"tw": "By hand", "hand_guess": "Far apart", "present": True},
+    ),
 }
 
 # Controls that take whatever is typed. Files that a person uploads stand in no link, on purpose: they stay with the
@@ -129,4 +150,5 @@ FREE = {
     "pages/contexts.py": {"cword", "pasted", "mine", "folder"},
     "pages/images.py": {"files", "weights", "x", "y", "back"},  # -1 is a place and a step; see test_images_page.py
     "pages/interactions.py": {"mlfolder", "ntitle", "q", "tback"},
+    "pages/train_words.py": {"hand_text", "hand_word"},
 }

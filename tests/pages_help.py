@@ -60,6 +60,11 @@ def interactions(**query: Any) -> AppTest:
     return open_page("pages/interactions.py", **query)
 
 
+def train_words(**query: Any) -> AppTest:
+    """The page of word vectors that are trained."""
+    return open_page("pages/train_words.py", **query)
+
+
 @contextmanager
 def workers(folder: Path, size: int = 1) -> Iterator[Pool]:
     """Workers of these tests alone, over an empty home and what ships; a stopped one is given no grace."""

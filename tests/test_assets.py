@@ -84,7 +84,7 @@ def test_the_recipe_still_makes_the_first_opening_map(tmp_path):
 def test_pictures_are_made_from_the_maps(tmp_path, monkeypatch):
     monkeypatch.setattr("embedkit.assets_recipe.ASSETS", tmp_path)
     write_pictures()
-    for name in ("words.svg", "contexts.svg", "images.svg", "interactions.svg"):
+    for name in ("words.svg", "contexts.svg", "images.svg", "interactions.svg", "train_words.svg"):
         made, shipped = ((folder / "home" / name).read_text("utf-8") for folder in (tmp_path, ASSETS))
         assert made.startswith("<svg")
         assert made.count("fill=") == shipped.count("fill=")

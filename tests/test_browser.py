@@ -25,6 +25,7 @@ PAGES = {
     "/contexts": "Words in context",
     "/images": "Pictures as points",
     "/interactions": "Users and items as points",
+    "/train-words": "Train word vectors",
 }
 BINARY = (
     os.environ.get("CHROMIUM")

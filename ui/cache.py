@@ -38,12 +38,23 @@ from embedkit.interactions.towers import TowerRecipe, Towers
 from embedkit.interactions.training import Seen, towers_at, towers_key, weights_of_entry
 from embedkit.interactions.webpages import Webpages, request_webpages
 from embedkit.jobs import Job, Pool, default_pool
+from embedkit.neighbors import cosine
 from embedkit.sources.cinema import Tastes, tastes
 from embedkit.sources.interactions import Interactions
 from embedkit.sources.pictures import Pictures
 from embedkit.space import Space, Vectors
 from embedkit.store import recipe_key
 from embedkit.words import CategoryScore, score_category, to_table
+from embedkit.words.by_hand import (
+    Example,
+    HandRecipe,
+    HandText,
+    HandWeights,
+    examples,
+    parse_sentences,
+    run,
+    start_weights,
+)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -406,3 +417,52 @@ def webpages_job() -> Job:
 def webpages() -> Webpages:
     """The trained towers of queries and pages."""
     return Webpages.from_entry(webpages_job().result())
+
+
+BLOCK = 1_000  # examples between kept weights: from there on a state is made again within milliseconds
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def hand_text(typed: str) -> HandText:
+    """The sentences of a short text."""
+    return parse_sentences(typed)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def hand_examples(typed: str, method: str, window: int) -> tuple[Example, ...]:
+    """All examples of a pass through a short text."""
+    return examples(hand_text(typed), method, window)
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _hand_block(typed: str, recipe: HandRecipe, block: int) -> tuple[HandWeights, tuple[float, ...]]:
+    """The weights after a number of blocks, and the losses of the last of them."""
+    if block == 0:
+        return start_weights(hand_text(typed), recipe), ()
+    return run(hand_text(typed), recipe, _hand_block(typed, recipe, block - 1)[0], (block - 1) * BLOCK, block * BLOCK)
+
+
+def hand_weights(typed: str, recipe: HandRecipe, count: int) -> HandWeights:
+    """The weights after this many examples of a short text."""
+    return _hand_run(typed, recipe, count)[0]
+
+
+def hand_losses(typed: str, recipe: HandRecipe, count: int) -> tuple[float, ...]:
+    """The loss of each of the first `count` examples."""
+    return _hand_run(typed, recipe, count)[1]
+
+
+def _hand_run(typed: str, recipe: HandRecipe, count: int) -> tuple[HandWeights, tuple[float, ...]]:
+    losses: tuple[float, ...] = ()
+    for block in range(count // BLOCK + 1):  # upwards, so that none waits for a long row of others
+        weights, found = _hand_block(typed, recipe, block)
+        losses += found
+    weights, found = run(hand_text(typed), recipe, weights, count // BLOCK * BLOCK, count)
+    return weights, losses + found
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def hand_cosine(typed: str, recipe: HandRecipe, count: int, a: str, b: str) -> float:
+    """The cosine of two words of a short text after this many examples."""
+    vectors, text = hand_weights(typed, recipe, count).inputs, hand_text(typed)
+    return cosine(vectors[text.row(a)], vectors[text.row(b)])

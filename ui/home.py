@@ -57,6 +57,13 @@ CARDS = (
         "home/interactions.svg",
         "Films of a cinema by genre on one map",
     ),
+    Card(
+        "pages/train_words.py",
+        "Train word vectors",
+        "CBOW and skip-gram by hand: take a pair, go forward, see the error, move the vectors. Which words find each other?",
+        "home/train_words.svg",
+        "Words of four kinds on the plane that skip-gram made",
+    ),
 )
 
 

@@ -1,5 +1,6 @@
 """Figures: pure functions from data to a plotly figure; no widget, no state."""
 
+from embedkit.figures.by_hand import hand_loss, hand_map, hand_network
 from embedkit.figures.maps import MapMarks, axes_map, point_map
 from embedkit.figures.panels import layer_lines, layer_map, strips, trust_bars
 from embedkit.figures.pictures import (
@@ -22,6 +23,9 @@ __all__ = [
     "attended",
     "axes_map",
     "data_address",
+    "hand_loss",
+    "hand_map",
+    "hand_network",
     "layer_lines",
     "layer_map",
     "loss_lines",
