@@ -25,6 +25,7 @@ __all__ = [
     "safe_csv",
     "towers_script",
     "vectors_table",
+    "words_script",
     "worksheet",
 ]
 
@@ -140,6 +141,30 @@ def towers_script(watched: Mapping[str, object], recipe: Mapping[str, object]) -
         "towers = Towers(recipe, features, parts.seen.shape, step.weights)\n"
         "scores = towers.users(parts.seen, np.arange(table.n_users)) @ towers.items().T\n"
         "print(evaluate(scores, parts.seen, parts.held))\n"
+    )
+
+
+def words_script(text: str, method: str, changed: Mapping[str, object], word: str) -> str:
+    """Python that learns the same vectors of words and tests them; an own text, "own", is read from its file."""
+    given = "".join(f", {name}={value!r}" for name, value in changed.items() if name != "method")
+    own = text == "own"
+    opened = 'read_corpus(Path("mine.txt"))' if own else f"load_text(Text({text!r}))"
+    home = "from embedkit.sources.corpora import read_corpus\n" if own else ""
+    names = "recipe_of" if own else "Text, load_text, recipe_of"
+    return (
+        f"{'from pathlib import Path' * own}{chr(10) * 2 * own}import embedkit\n{home}"
+        "from embedkit.words.learning import learn\n"
+        "from embedkit.words.scores import word_scores\n"
+        f"from embedkit.words.word_training import {names}\n\n"
+        f"corpus = {opened}\n"
+        f"for step in learn(corpus, recipe_of({method!r}{given})):\n"
+        "    print(step.epoch, round(step.loss, 4))\n\n"
+        "words = corpus.words[: len(step.vectors)]\n"
+        'space = embedkit.Space("mine", "Learned words", words, step.vectors)\n'
+        f"for neighbor in embedkit.search(space, {word!r}, k=10):\n"
+        "    print(neighbor.rank, neighbor.item, round(neighbor.score, 4))\n\n"
+        "for test, score in word_scores(words, step.vectors).items():\n"
+        "    print(test, score)\n"
     )
 
 

@@ -39,12 +39,15 @@ from embedkit.interactions.training import Seen, towers_at, towers_key, weights_
 from embedkit.interactions.webpages import Webpages, request_webpages
 from embedkit.jobs import Job, Pool, default_pool
 from embedkit.neighbors import cosine
+from embedkit.projection import Projection
 from embedkit.sources.cinema import Tastes, tastes
+from embedkit.sources.corpora import Corpus
 from embedkit.sources.interactions import Interactions
 from embedkit.sources.pictures import Pictures
 from embedkit.space import Space, Vectors
-from embedkit.store import recipe_key
+from embedkit.store import recipe_key, step_key
 from embedkit.words import CategoryScore, score_category, to_table
+from embedkit.words import word_training as words_training
 from embedkit.words.by_hand import (
     Example,
     HandRecipe,
@@ -55,6 +58,8 @@ from embedkit.words.by_hand import (
     run,
     start_weights,
 )
+from embedkit.words.learning import WordRecipe
+from embedkit.words.word_training import Text, WordsSeen, keep_text
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -419,7 +424,7 @@ def webpages() -> Webpages:
     return Webpages.from_entry(webpages_job().result())
 
 
-BLOCK = 1_000  # examples between kept weights: from there on a state is made again within milliseconds
+BLOCK = 250  # examples between kept weights: from there on a state is made again within milliseconds
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -434,7 +439,7 @@ def hand_examples(typed: str, method: str, window: int) -> tuple[Example, ...]:
     return examples(hand_text(typed), method, window)
 
 
-@st.cache_resource(max_entries=512, show_spinner=False)
+@st.cache_resource(max_entries=1_024, show_spinner=False)
 def _hand_block(typed: str, recipe: HandRecipe, block: int) -> tuple[HandWeights, tuple[float, ...]]:
     """The weights after a number of blocks, and the losses of the last of them."""
     if block == 0:
@@ -442,17 +447,8 @@ def _hand_block(typed: str, recipe: HandRecipe, block: int) -> tuple[HandWeights
     return run(hand_text(typed), recipe, _hand_block(typed, recipe, block - 1)[0], (block - 1) * BLOCK, block * BLOCK)
 
 
-def hand_weights(typed: str, recipe: HandRecipe, count: int) -> HandWeights:
-    """The weights after this many examples of a short text."""
-    return _hand_run(typed, recipe, count)[0]
-
-
-def hand_losses(typed: str, recipe: HandRecipe, count: int) -> tuple[float, ...]:
-    """The loss of each of the first `count` examples."""
-    return _hand_run(typed, recipe, count)[1]
-
-
-def _hand_run(typed: str, recipe: HandRecipe, count: int) -> tuple[HandWeights, tuple[float, ...]]:
+def hand_run(typed: str, recipe: HandRecipe, count: int) -> tuple[HandWeights, tuple[float, ...]]:
+    """The weights after this many examples of a short text, and the loss of each of them."""
     losses: tuple[float, ...] = ()
     for block in range(count // BLOCK + 1):  # upwards, so that none waits for a long row of others
         weights, found = _hand_block(typed, recipe, block)
@@ -464,5 +460,63 @@ def _hand_run(typed: str, recipe: HandRecipe, count: int) -> tuple[HandWeights, 
 @st.cache_resource(max_entries=512, show_spinner=False)
 def hand_cosine(typed: str, recipe: HandRecipe, count: int, a: str, b: str) -> float:
     """The cosine of two words of a short text after this many examples."""
-    vectors, text = hand_weights(typed, recipe, count).inputs, hand_text(typed)
+    vectors, text = hand_run(typed, recipe, count)[0].inputs, hand_text(typed)
     return cosine(vectors[text.row(a)], vectors[text.row(b)])
+
+
+def keep_own_text(corpus: Corpus) -> Text:
+    """A person's own text, where a training finds it until the server stops."""
+    kept = keep_text(corpus, pool().store)
+    _own.add(kept.own)
+    return kept
+
+
+def word_training(text: Text, recipe: WordRecipe) -> Job:
+    """The job of learning words, which `runs` finds for every visit as long as it has not ended."""
+    jobs, job = _trainings(), words_training.request_training(text, recipe, pool())
+    for key in [key for key, each in list(jobs.items()) if each.finished]:
+        jobs.pop(key, None)
+    jobs[job.key] = job
+    return job
+
+
+def words_seen(key: str, epoch: int) -> WordsSeen | None:
+    """What is kept of an epoch of learning words, None when it is not; `key` is that of the training."""
+    try:
+        return _words_seen(key, epoch)
+    except LookupError:
+        return None
+
+
+@st.cache_resource(max_entries=48, show_spinner=False)
+def _words_seen(key: str, epoch: int) -> WordsSeen:
+    found = words_training.seen_at(pool().store, key, epoch)
+    if found is None:
+        raise LookupError(key)  # not cached: it may be there the next time
+    return found
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def words_plane(key: str, epoch: int) -> Projection:
+    """The map of frequent words by the directions of one epoch, on which the other epochs are placed."""
+    seen = words_seen(key, epoch)
+    assert seen is not None
+    return words_training.plane_of(seen.space)
+
+
+@st.cache_resource(max_entries=48, show_spinner=False)
+def words_places(key: str, epoch: int, of: int) -> Vectors:
+    """Where frequent words stand at an epoch, on the map of epoch `of`."""
+    seen = words_seen(key, epoch)
+    assert seen is not None
+    return words_training.places_of(words_plane(key, of), seen.space)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def learned_words(text: Text, recipe: WordRecipe, epoch: int) -> tuple[Space, Vectors | None]:
+    """All vectors of a finished training, or of the epoch where it was stopped, and fastText's pieces."""
+    key = words_training.training_key(text, recipe)
+    entry = pool().store.get(key) or pool().store.get(step_key(key, epoch))
+    if entry is None:
+        raise embedkit.InputError("This training is no longer kept. Press Train again.")
+    return words_training.space_of(entry, text, recipe), entry.arrays.get("pieces")

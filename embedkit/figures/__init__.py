@@ -15,6 +15,7 @@ from embedkit.figures.pictures import (
     signed,
 )
 from embedkit.figures.towers import recall_cost, recall_lines, towers_map
+from embedkit.figures.word_training import learning_lines, learning_map
 
 __all__ = [
     "MapMarks",
@@ -28,6 +29,8 @@ __all__ = [
     "hand_network",
     "layer_lines",
     "layer_map",
+    "learning_lines",
+    "learning_map",
     "loss_lines",
     "patched",
     "picture_rows",
