@@ -6,6 +6,7 @@ and SVD: Levy, Goldberg and Dagan 2015.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -21,6 +22,13 @@ METHODS = {
     "fastText": "Skip-gram in which a word is the sum of its pieces, so that an unseen word has a vector too.",
     "GloVe": "Inner products are fitted to the logarithms of how often two words stand near each other.",
     "LSA": "How much more often than by chance two words stand near each other, brought to few numbers by an SVD.",
+}
+_HOMES = {
+    "skip-gram": ("gensim_models", "gensim_steps"),
+    "CBOW": ("gensim_models", "gensim_steps"),
+    "fastText": ("gensim_models", "gensim_steps"),
+    "GloVe": ("glove", "glove_steps"),
+    "LSA": ("lsa", "lsa_steps"),
 }
 LIMITS = {
     "dims": (2, 600),
@@ -96,10 +104,6 @@ def learn(
     With one thread the same seed gives the same bytes. `heartbeat` is called with the share done and a word on what is
     being done, and may raise.
     """
-    if recipe.method == "LSA":
-        from embedkit.words.lsa import lsa_steps as steps
-    elif recipe.method == "GloVe":
-        from embedkit.words.glove import glove_steps as steps
-    else:
-        from embedkit.words.gensim_models import gensim_steps as steps
+    module, function = _HOMES[recipe.method]  # by name: the modules there import this one
+    steps: Callable[..., Iterator[WordStep]] = getattr(importlib.import_module(f"embedkit.words.{module}"), function)
     yield from steps(corpus, recipe, heartbeat)
