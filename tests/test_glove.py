@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +228,19 @@ def test_loss_falls_and_steps_say_where_they_are() -> None:
     assert len({step.vectors.tobytes() for step in steps}) == 11  # each a copy of its own
 
 
+def test_a_vector_is_the_sum_of_word_and_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    arrays: list[np.ndarray] = []
+
+    def watched(*given: Any) -> float:
+        arrays.append(given[0])
+        return float(descend(*given))
+
+    monkeypatch.setattr(glove_kernel, "descend", watched)
+    steps = small_lee()
+    np.testing.assert_array_equal(steps[-1].vectors, arrays[-1][:, 0] + arrays[-1][:, 1])
+    assert 0.9 / 11 < np.abs(steps[0].vectors).max() <= 1 / 11  # each up to 1/2 through dimensions and bias
+
+
 def test_many_epochs_fit_the_logarithms(monkeypatch: pytest.MonkeyPatch) -> None:
     losses = [step.loss for step in steps_of(read_corpus(b"a b c d\nb a d e\n" * 20), dims=8, epochs=200, min_count=1)]
     assert losses[-1] < 1e-3
@@ -298,17 +311,23 @@ def test_another_process_gives_the_same_bytes() -> None:
 
 
 def test_the_order_of_pairs_changes_with_the_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    orders: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+    blocks: list[list[int]] = []
+    seeds: list[list[int]] = []
 
     def watched(*given: Any) -> float:
-        orders.append((tuple(given[7].tolist()), tuple(given[8].tolist())))
+        blocks.append(given[7].tolist())
+        seeds.append(given[8].tolist())
         return float(descend(*given))
 
     monkeypatch.setattr(glove_kernel, "descend", watched)
     monkeypatch.setattr(glove, "BLOCK", 64)
     small_lee(epochs=2)
-    half = len(orders) // 2
-    assert all(one != two for one, two in zip(orders[:half], orders[half:], strict=True) if len(one[0]) > 3)
+    half = len(blocks) // 2
+    assert sum(map(len, blocks[:half])) > 200
+    assert blocks[:half] != blocks[half:]  # order of the blocks
+    assert sorted(chain(*blocks[:half])) == sorted(chain(*blocks[half:]))
+    assert all(len(set(one)) == len(one) for one in seeds)  # order within a block
+    assert all(not set(one) & set(two) for one, two in zip(seeds[:half], seeds[half:], strict=True))
 
 
 def test_two_words_are_enough() -> None:

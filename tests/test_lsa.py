@@ -154,12 +154,13 @@ def test_dimensions_beyond_the_rank_are_zero() -> None:
     assert step.vectors.shape == (2, 100)
     assert not step.vectors[:, 2:].any()
     assert np.isfinite(step.vectors).all()
-    repeated = step_of(read_corpus(b"a b c d\n" * 50), dims=4, min_count=1, window=1, smoothing=1.0).vectors
-    assert np.isfinite(repeated).all()
+    twins = step_of(read_corpus(b"a c\nb c\na d\nb d\na d\nb d"), dims=4, min_count=1, power=0.0)  # a as b: rank 2
+    assert np.abs(twins.vectors).max(0).astype(bool).tolist() == [True, True, False, False]
 
 
-def test_a_word_that_stands_alone_has_a_vector_of_zeros() -> None:
-    step = step_of(read_corpus(b"a b\nb a\nc\nc\nc"), dims=2, min_count=1)
+@pytest.mark.parametrize("power", [0.0, 0.5])
+def test_a_word_that_stands_alone_has_a_vector_of_zeros(power: float) -> None:
+    step = step_of(read_corpus(b"a b\nb a\nc\nc\nc"), dims=3, min_count=1, power=power)
     assert not step.vectors[0].any()  # c
     assert step.vectors[1:].any(1).all()
     assert not step.vectors.flags.writeable
@@ -172,6 +173,7 @@ def test_a_word_that_stands_alone_has_a_vector_of_zeros() -> None:
         (b"alone alone", "too short to learn from"),
         (b"a\nb", "No two of the 2 words"),
         (b"a a\nb b\na b\na b", "no two words stand together more often than by chance"),
+        ("\n".join(f"{a} {b}" for a in "abc" for b in "abc" * 3).encode(), "more often than by chance"),  # but rounding
     ],
 )
 def test_texts_with_nothing_to_learn_are_refused_in_one_sentence(text: bytes, said: str) -> None:
