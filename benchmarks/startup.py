@@ -35,6 +35,7 @@ PICTURES = {
     "/words": (".js-plotly-plot .main-svg >> nth=0", 4.0),
     "/contexts": (".js-plotly-plot .main-svg >> nth=0", 6.0),
     "/images": (".js-plotly-plot .main-svg >> nth=0", 4.0),
+    "/train-words": (".js-plotly-plot .main-svg >> nth=0", 4.0),
 }
 WORDS = ("pear", "bank", "river", "king", "music", "green", "dog", "paris", "law", "train", "sugar", "war")
 

@@ -584,3 +584,21 @@ def test_another_picked_film_changes_the_list_and_the_link(visit: Callable[..., 
     assert "Singin" in one.page.evaluate("() => decodeURIComponent(location.href)")
     assert one.errors == []
     assert one.outside == []
+
+
+def test_small_steps_by_hand_stand_in_the_link_forward_and_back(visit: Callable[..., Visit]) -> None:
+    one = visit("/train-words?hand_step=40")
+    start = one.figure(1)
+    for label, step in (("take the pair", 41), ("forward", 42), ("the error", 43), ("move the vectors", 44)):
+        one.page.get_by_role("button", name=f"Next: {label}").click()
+        eventually(one.link, lambda found, step=step: float(found.get("hand_step", 0)) == step, f"step {step}")
+    one.settled()
+    eventually(lambda: one.figure(1), lambda found: found["traces"] != start["traces"], "moved vectors")
+    other = visit("/train-words?hand_step=44")
+    eventually(lambda: one.figure(1), lambda found: found == other.figure(1), "the same map from the link")
+    for step in (43, 42, 41, 40):
+        one.page.get_by_role("button", name="Back").click()
+        eventually(one.link, lambda found, step=step: float(found.get("hand_step", 0)) == step, f"step {step}")
+    eventually(lambda: one.figure(1), lambda found: found["traces"] == start["traces"], "the first map")
+    assert one.errors == []
+    assert one.outside == []

@@ -423,6 +423,14 @@ def test_settings_beyond_their_limits_are_refused(name: str) -> None:
             HandRecipe(**{name: low + 0.5})
 
 
+@pytest.mark.parametrize("recipe", BOTH, ids=NAMES)
+def test_a_training_that_runs_away_says_so(recipe: HandRecipe) -> None:
+    wild = replace(recipe, rate=1.0, dims=10, negatives=20)
+    with pytest.raises(InputError, match=rf"learning rate 1 the vectors of {recipe.method} have grown beyond"):
+        state_at(TEXT, wild, 10_000)
+    assert np.isfinite(state_at(TEXT, replace(wild, rate=0.2), 10_000).inputs).all()
+
+
 def test_unknown_methods_and_outputs_are_refused() -> None:
     with pytest.raises(InputError, match="no method 'GloVe'; use one of CBOW, skip-gram"):
         HandRecipe("GloVe")  # type: ignore[arg-type]
@@ -482,6 +490,7 @@ def test_at_most_sixty_words_are_drawn_and_always_those_at_hand() -> None:
     drawn = [word for trace in figure.data if trace.text is not None for word in trace.text]
     assert len(drawn) == len(set(drawn)) == 62
     assert {"w80", "w99", "w59"} <= set(drawn)
+    assert len(hand_map(words, vectors, origin=False).data) == len(hand_map(words, vectors).data) - 1
     assert len(hand_network(words, vectors, vectors, read=[80], target=99).layout.yaxis.ticktext) == 62
 
 

@@ -828,7 +828,7 @@ def raises(error: Exception) -> Any:
         ("pages/contexts.py", "ui.contexts_views.sentences_of"),
         ("pages/images.py", "ui.images_setup.load_source"),
         ("pages/interactions.py", "ui.interactions_train.request_towers"),
-        ("pages/train_words.py", "ui.train_words_hand.stand"),
+        ("pages/train_words.py", "ui.train_words_hand_lesson.stand"),
     ],
 )
 def test_an_error_for_the_person_is_one_sentence(path: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -847,7 +847,7 @@ def test_an_error_for_the_person_is_one_sentence(path: str, name: str, monkeypat
         ("pages/contexts.py", "ui.contexts_views.sentences_of"),
         ("pages/images.py", "ui.images_setup.load_source"),
         ("pages/interactions.py", "ui.interactions_train.request_towers"),
-        ("pages/train_words.py", "ui.train_words_hand.stand"),
+        ("pages/train_words.py", "ui.train_words_hand_lesson.stand"),
     ],
 )
 def test_a_bug_shows_as_a_bug(path: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 import streamlit as st
 
 from embedkit.words.by_hand import HandText, Stand
@@ -19,7 +20,7 @@ def sums(text: HandText, stands: dict[str, Stand]) -> None:
             st.latex(line)
     recipe = stands["CBOW"].recipe
     st.caption(
-        "v are input vectors, u output vectors, t the word to be guessed; log is the natural logarithm. "
+        "v are input vectors, u output vectors, e errors; log is the natural logarithm. "
         f"The learning rate is {recipe.rate:g}. Numbers are rounded here, not in the training."
         + (" Of longer vectors the first three numbers stand here." if recipe.dims > SHOWN else "")
     )
@@ -40,9 +41,12 @@ def _lines(text: HandText, at: Stand) -> list[str]:
         rf"u_{{{target}}}\cdot h={products}{_more(len(h))}={score:.4f}",
     ]
     if at.recipe.output == "full softmax":
-        total = float(sum(2.718281828459045**value for value in found.scores))
+        most = float(found.scores.max())
+        less = most if most > 9 else 0.0  # the same probability, and numbers that can be read
+        shift = rf"-{less:.4f}" if less else ""
+        top, total = np.exp(score - less), np.exp(found.scores - less).sum()
         lines += [
-            rf"p({target})=\frac{{e^{{{score:.4f}}}}}{{\sum_w e^{{u_w\cdot h}}}}=\frac{{{2.718281828459045**score:.4f}}}{{{total:.4f}}}={p:.4f}",
+            rf"p({target})=\frac{{e^{{{score:.4f}{shift}}}}}{{\sum_w e^{{u_w\cdot h{shift}}}}}=\frac{{{top:.4f}}}{{{total:.4f}}}={p:.4f}",
             rf"L=-\log p({target})=-\log {p:.4f}={found.loss:.4f}",
         ]
     else:

@@ -66,11 +66,12 @@ PHASES = ("take", "forward", "error", "move")
 LIMITS: dict[str, tuple[float, float]] = {
     "window": (1, 5),
     "dims": (1, 10),
-    "rate": (0.001, 2.0),
+    "rate": (0.001, 1.0),
     "negatives": (1, 20),
     "seed": (0, 9_999),
 }
 SENTENCES, WORDS, VOCABULARY, LETTERS = 200, 2_000, 500, 40
+BOUND = 1e6  # no number of a vector that learns comes near it
 POWER = 0.75  # negatives are drawn by count^0.75, as in Mikolov et al. 2013
 
 OPENING_TEXT = """\
@@ -325,11 +326,20 @@ def train_by_hand(
 def run(
     text: HandText, recipe: HandRecipe, weights: HandWeights, first: int, last: int
 ) -> tuple[HandWeights, tuple[float, ...]]:
-    """The weights after `last` examples from those after `first`, and the loss of each example between them."""
+    """The weights after `last` examples from those after `first`, and the loss of each example between them.
+
+    Raises InputError when the vectors grow beyond all bounds, as they do at too large a rate.
+    """
     losses = []
-    for found, after in islice(train_by_hand(text, recipe, weights, first), last - first):
-        losses.append(found.loss)
-        weights = after
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is told below, in plain words
+        for found, after in islice(train_by_hand(text, recipe, weights, first), last - first):
+            losses.append(found.loss)
+            weights = after
+        if not max(np.abs(weights.inputs).max(), np.abs(weights.outputs).max()) < BOUND:  # so for nan as well
+            raise InputError(
+                f"With the learning rate {recipe.rate:g} the vectors of {recipe.method} have grown beyond all bounds "
+                f"within {last:,} examples. Take a smaller rate, or fewer steps."
+            )
     return weights, tuple(losses)
 
 
