@@ -57,9 +57,9 @@ class Ppmi:
         """M @ block, or with `transposed` M' @ block, (n, k); rows are shared among threads, which changes no byte."""
         return self._multiply(block, transposed, beat)[0]
 
-    def squares(self) -> float:
+    def squares(self, beat: Callable[[], None] = lambda: None) -> float:
         """The sum of all squared cells."""
-        return self._multiply(np.zeros((self.n, 1), np.float32), False, lambda: None)[1]
+        return self._multiply(np.zeros((self.n, 1), np.float32), False, beat)[1]
 
     def _multiply(self, block: Vectors, transposed: bool, beat: Callable[[], None]) -> tuple[Vectors, float]:
         from embedkit.words.lsa_kernel import multiply
@@ -112,7 +112,8 @@ def _main_directions(matrix: Ppmi, k: int, width: int, seed: int, beat: Beat) ->
     Powers of M M' - shift in place of M M' need about half the rounds: the shift is half of the smallest square in
     the basis, and what is to fade lies between -shift and shift (Feng, Yu, Xie and Tang 2024).
     """
-    block = matrix.times(np.random.default_rng(seed).standard_normal((matrix.n, width), np.float32))
+    start = np.random.default_rng(seed).standard_normal((matrix.n, width), np.float32)
+    block = matrix.times(start, beat=lambda: beat(0.0, "singular value decomposition"))
     before, shift = np.zeros(k), 0.0
     for done in range(MOST_ROUNDS):
 
@@ -161,9 +162,14 @@ def lsa_steps(corpus: Corpus, recipe: WordRecipe, heartbeat: Beat = lambda done,
         weighting=WEIGHTING,
         heartbeat=lambda done, text: heartbeat(COUNTING * done, text),
     )
+
+    def pulse() -> None:
+        heartbeat(COUNTING, "comparing with chance")
+
+    pulse()
     tokens, matrix = counts.tokens, Ppmi(counts, recipe.smoothing)
     del counts
-    squares = matrix.squares()
+    squares = matrix.squares(pulse)
     if squares < 1e-10 * len(matrix.cols):  # what rounding leaves
         raise InputError(f"In {corpus.title} no two words stand together more often than by chance; give more text.")
     left, values = truncated_svd(
