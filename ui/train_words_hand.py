@@ -70,8 +70,14 @@ def _setup() -> tuple[str, dict[str, HandRecipe], str]:
             key="hand_map",
             help="The vector of a word that is read, or of one that is guessed. Input vectors are what is kept in the end.",
         )
-    with st.expander("The text, yours if you like, and more settings", icon=":material/edit_note:"):
-        typed = _text()
+    box, refused = (
+        st.expander("The text, yours if you like, and more settings", icon=":material/edit_note:"),
+        st.empty(),
+    )
+    with box:
+        typed, error = _text()
+        if error:  # under the box, so that it is seen when the box is closed
+            refused.error(f"{error} Shown is the opening text.", icon=":material/error:")
         with st.container(horizontal=True):
             fields = {
                 name: whole_number(title, *(int(each) for each in LIMITS[name]), start, key=f"hand_{name}", help=said)
@@ -102,8 +108,8 @@ def _setup() -> tuple[str, dict[str, HandRecipe], str]:
     return typed, {name: HandRecipe(name, output, window, rate=rate, **fields) for name in METHODS}, side
 
 
-def _text() -> str:
-    """The text that is read; one that cannot be read says why, and the opening one is shown instead."""
+def _text() -> tuple[str, str]:
+    """The text that is read, and nothing; or for one that cannot be read the opening text, and why."""
     typed = st.text_area(
         "Sentences",
         OPENING_TEXT,
@@ -117,10 +123,9 @@ def _text() -> str:
     try:
         found = cache.hand_text(typed or "")
     except EmbedkitError as error:
-        st.error(f"{error} Shown is the opening text.", icon=":material/error:")
-        return OPENING_TEXT
+        return OPENING_TEXT, str(error)
     st.caption(f"{len(found.sentences)} sentences, {sum(found.counts)} words, {len(found.words)} of them different.")
-    return str(typed)
+    return str(typed), ""
 
 
 def _go(step: int) -> None:
