@@ -72,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
 
     each = commands.add_parser("build-assets", help="make the shipped files again by their recipes")
     each.add_argument(
-        "--only", choices=("words", "maps", "networks", "towers", "pictures"), help="one kind of them (default: all)"
+        "--only",
+        choices=("words", "maps", "networks", "towers", "trained-words", "pictures"),
+        help="one kind of them (default: all)",
     )
     each.set_defaults(command=_build)
     return parser

@@ -6,7 +6,7 @@ from typing import Any
 
 VIEWS = ("Map", "Analogy", "Axes", "Odd one out", "Strips")
 IMAGE_VIEWS = ("Train", "Walk", "Pitfalls", "Compare", "Search")
-TRAIN_VIEWS = ("By hand",)
+TRAIN_VIEWS = ("By hand", "Train")
 INTERACTION_VIEWS = ("Train", "You", "Pitfalls", "Retrieval", "Transfer", "Web pages")
 LIST = "apple pear plum cherry bus train car tram king queen"
 
@@ -141,6 +141,39 @@ LINKS: dict[str, tuple[str, dict[str, Any]]] = {
         "pages/train_words.py",
         {"tw": "By hand", "hand_guess": "Far apart", "present": True},
     ),
+    "words learned from Wikipedia": (
+        "pages/train_words.py",
+        {"tw": "Train", "w_back": -3, "w_word": "war", "w_guess": "10 to 30 %", "present": True},
+    ),
+    "words learned by skip-gram": (
+        "pages/train_words.py",
+        {
+            "tw": "Train",
+            "w_text": "Lee news",
+            "w_dims": 10,
+            "w_window_sg": 2,
+            "w_epochs_sg": 1,
+            "w_least": 7,
+            "w_negatives": 2,
+            "w_sample_sg": 0.01,
+            "w_rate_sg": 0.04,
+            "w_seed": 3,
+            "w_threads": True,
+        },
+    ),
+    **{
+        f"words learned by {method}": (
+            "pages/train_words.py",
+            {"tw": "Train", "w_text": "Lee news", "w_method": method, "w_dims": 4, **more},
+        )
+        for method, more in {
+            "CBOW": {"w_window_cbow": 2, "w_epochs_cbow": 1, "w_sample_cbow": 0.01, "w_rate_cbow": 0.04},
+            "fastText": {"w_window_ft": 2, "w_epochs_ft": 1, "w_sample_ft": 0.01, "w_rate_ft": 0.04},
+            "GloVe": {"w_window_glove": 2, "w_epochs_glove": 1, "w_rate_glove": 0.04},
+            "LSA": {"w_window_lsa": 3, "w_smoothing": 1.0, "w_power": 0.0},
+        }.items()
+    },
+    "words learned from an own text": ("pages/train_words.py", {"tw": "Train", "w_text": "Own text"}),
 }
 
 # Controls that take whatever is typed. Files that a person uploads stand in no link, on purpose: they stay with the
@@ -150,5 +183,8 @@ FREE = {
     "pages/contexts.py": {"cword", "pasted", "mine", "folder"},
     "pages/images.py": {"files", "weights", "x", "y", "back"},  # -1 is a place and a step; see test_images_page.py
     "pages/interactions.py": {"mlfolder", "ntitle", "q", "tback"},
-    "pages/train_words.py": {"hand_text", "hand_word"},
+    "pages/train_words.py": {"hand_text", "hand_word", "w_word", "w_back"},
 }
+
+# What a person gives to learn from stays with the session that brought it, pasted as well as uploaded.
+UNBOUND = {"w_paste"}

@@ -32,6 +32,7 @@ TRY_WORDS = ("king", "war", "music", "water")  # one of them is asked for at fir
 
 def view() -> None:
     """Draw the controls, and beside them the training as it runs, or what it came to."""
+    st.session_state["w_first"] = "w_first" not in st.session_state  # a link trains what it says, later on the button
     left, right = st.columns([1, 3], gap="medium")
     with left:
         found = train_words_setup.text()
@@ -69,14 +70,12 @@ def _training(setup: Setup) -> None:
 def _job(setup: Setup) -> Job | None:
     """The training of these settings if it is kept, runs, or was asked for: by the button, or by the link at first."""
     jobs: dict[str, Job] = st.session_state.setdefault("w_jobs", {})
-    first = "w_first" not in st.session_state
-    st.session_state["w_first"] = False
     held = jobs.get(setup.key)
     pressed = st.session_state.pop("w_pressed", False)
     if held is not None and not (pressed and held.finished and held.state != "done"):
         return held
     known = cache.runs(setup.key) or cache.pool().store.get_meta(setup.key) is not None
-    if not (known or first or pressed):
+    if not (known or pressed or st.session_state["w_first"]):
         return None
     jobs[setup.key] = cache.word_training(setup.text, setup.recipe)
     return jobs[setup.key]
@@ -100,7 +99,7 @@ def _live(job: Job, setup: Setup) -> None:
     if shown is None:
         st.caption("The text is being read, and the first step is being made.")
         return
-    curve = curve_of(job.data["curve"]) if job.data.get("curve") else shown.curve
+    curve = max(curve_of(job.data.get("curve") or []), shown.curve, key=len)  # either may be ahead of the other
     _draw(setup, job.key, shown, steps, curve)
 
 
@@ -160,7 +159,7 @@ def _draw(setup: Setup, key: str, shown: WordsSeen, steps: tuple[int, ...], curv
         st.metric("Words a second", f"{speed:,.0f}" if speed == speed else "–", width="content")
     word = _word(shown.space)
     space, row = shown.space, shown.space.rows.get(word)
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = st.columns([3, 2], gap="medium") if shown.epochs > 1 else (st.container(), None)
     with left:
         of = steps[-1]
         plane = cache.words_plane(key, of)
@@ -180,15 +179,23 @@ def _draw(setup: Setup, key: str, shown: WordsSeen, steps: tuple[int, ...], curv
             zoom=True,
             alt=f"Map of the {len(names)} most frequent words after epoch {shown.epoch}; picked: {word or 'none'}",
         )
+        how = (
+            "."
+            if shown.epochs == 1
+            else f" after epoch {of}, the same map for every epoch."
+            if of == shown.epochs
+            else f" after epoch {of}; the map is made anew until the last epoch, whose map then serves for all."
+        )
         st.caption(
-            f"The {len(names):,} most frequent words by PCA of their directions after epoch {of}, the same map for every epoch. Lists are made from all {space.d} numbers."
+            f"The {len(names):,} most frequent words by PCA of their directions{how} Lists are made from all {space.d} numbers."
         )
-    with right:
-        chart(
-            learning_lines(curve, epoch=shown.epoch, epochs=shown.epochs, tests=tuple(PAIR_TESTS)),
-            key="w_lines",
-            alt=f"Loss, {' and '.join(PAIR_TESTS)} and words a second by epoch",
-        )
+    if right is not None:
+        with right:
+            chart(
+                learning_lines(curve, epoch=shown.epoch, epochs=shown.epochs, tests=tuple(PAIR_TESTS)),
+                key="w_lines",
+                alt=f"Loss, {' and '.join(PAIR_TESTS)} and words a second by epoch",
+            )
     seens = [each for each in (cache.words_seen(key, step) for step in steps) if each is not None]
     _neighbors(setup, seens, word, shown)
     _analogies(seens[-1], curve)
@@ -251,7 +258,7 @@ def _neighbors(setup: Setup, seens: list[WordsSeen], word: str, shown: WordsSeen
     """The nearest words of a word, a column an epoch."""
     least = min(seen.space.n for seen in seens)
     space = seens[-1].space
-    st.markdown(f"**Neighbors of *{word}* by epoch**")
+    st.markdown(f"**Neighbors of *{word}*{' by epoch' * (shown.epochs > 1)}**")
     if word not in space:
         _unknown(setup, word, shown)
         return
@@ -264,7 +271,7 @@ def _neighbors(setup: Setup, seens: list[WordsSeen], word: str, shown: WordsSeen
     columns = {}
     for seen in seens:
         found = embedkit.search(_head(seen.space, least), word, k=NEAR)
-        columns[f"epoch {seen.epoch}"] = [each.item for each in found if not each.asked]
+        columns[f"epoch {seen.epoch}" if shown.epochs > 1 else "word"] = [each.item for each in found if not each.asked]
     table = pd.DataFrame(columns, index=pd.RangeIndex(1, len(next(iter(columns.values()))) + 1, name="rank"))
     st.dataframe(table, key="w_near", alt=f"The words nearest to {word} after each kept epoch")
     among = f"the {least:,} most frequent words" if least < shown.n else f"all {shown.n:,} words"
@@ -273,12 +280,12 @@ def _neighbors(setup: Setup, seens: list[WordsSeen], word: str, shown: WordsSeen
 
 def _unknown(setup: Setup, word: str, shown: WordsSeen) -> None:
     """A word without a vector: its near spellings, and by fastText what its pieces make of it."""
-    try:
-        shown.space.row(word)
-    except UnknownItem as error:
-        more = " Shown are the most frequent words only." if shown.space.n < shown.n else ""
-        st.error(f"{error}{more}", icon=":material/error:")
-    if setup.recipe.method == "fastText" and cache.pool().store.get_meta(setup.key) is not None:
+    st.error(str(UnknownItem(word, shown.space.items, "words that are kept")), icon=":material/error:")
+    if setup.recipe.method != "fastText":
+        st.caption("Of the methods here only fastText has a vector for a word that the text does not hold.")
+    elif cache.pool().store.get_meta(setup.key) is None:
+        st.caption("When it has learned, fastText makes a vector for it of its pieces.")
+    else:
         whole, pieces = cache.learned_words(setup.text, setup.recipe, setup.recipe.epochs)
         vector = unseen_vector(word, pieces) if pieces is not None else np.zeros(whole.d)
         if vector.any():
@@ -286,8 +293,6 @@ def _unknown(setup: Setup, word: str, shown: WordsSeen) -> None:
             st.markdown(
                 f"fastText makes a vector of its pieces of three to six letters. Nearest: {', '.join(f'{each.item} ({each.score:.2f})' for each in found)}."
             )
-        return
-    st.caption("Only fastText has a vector for a word that the text does not hold.")
 
 
 def _analogies(last: WordsSeen, curve: Vectors) -> None:
@@ -302,7 +307,7 @@ def _analogies(last: WordsSeen, curve: Vectors) -> None:
     }
     table = pd.DataFrame.from_dict(rows, orient="index", columns=[f"epoch {epoch:.0f}" for epoch in kept[:, 0]])
     table.index.name = "analogy"
-    st.markdown("**Five analogies by epoch: the place of the right answer**")
+    st.markdown(f"**Five analogies{' by epoch' * (len(kept) > 1)}: the place of the right answer**")
     st.dataframe(
         table,
         key="w_ranks",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embedkit.errors import InputError, JobStopped
 from embedkit.sources.corpora import Corpus, corpus_arrays, corpus_from, lee, wikipedia
@@ -44,6 +45,7 @@ __all__ = [
     "text_title",
     "training_key",
     "training_task",
+    "words_array",
 ]
 
 TASK = "embedkit.words.word_training:training_task"
@@ -136,7 +138,7 @@ def training_key(text: Text, recipe: WordRecipe) -> str:
 
 def request_training(text: Text, recipe: WordRecipe, pool: Pool) -> Job:
     """The job of a training: done if it is kept, else running or started."""
-    title = f"{recipe.method[:1].upper()}{recipe.method[1:]} on {text_title(text, pool.store)}"
+    title = f"{recipe.method.replace('skip', 'Skip')} on {text_title(text, pool.store)}"
     return pool.submit(TASK, _params(text, recipe), title=title, key=training_key(text, recipe))
 
 
@@ -178,14 +180,14 @@ def training_task(
         return {"epoch": step.epoch, "epochs": step.epochs, "curve": list(curve), "questions": questions, **facts}
 
     def whole(step: WordStep) -> dict[str, Any]:
-        return {"vectors": step.vectors, "counts": corpus.counts[:size], **_packed(words), **step.more}
+        return {"vectors": step.vectors, "counts": corpus.counts[:size], "words": words_array(words), **step.more}
 
     try:
         for step in learn(corpus, what, heartbeat=beat):
             curve.append(measured(step))
             if step.epoch in kept:
                 head = step.vectors[:HEAD]
-                arrays = {"vectors": head.astype(np.float16), **_packed(words[:HEAD])}
+                arrays = {"vectors": head.astype(np.float16), "words": words_array(words[:HEAD])}
                 report.step(step.epoch, arrays, about(step))
     except JobStopped:
         if step is not None:  # with all its words, to be taken away
@@ -197,8 +199,9 @@ def training_task(
     return whole(step), {**about(step), "scores": {name: asdict(score) for name, score in scores.items()}}
 
 
-def _packed(words: tuple[str, ...]) -> dict[str, Any]:
-    return {"words": np.frombuffer("\n".join(words).encode(), np.uint8)}
+def words_array(words: Sequence[str]) -> NDArray[np.uint8]:
+    """Words as an array for the store, one a line."""
+    return np.frombuffer("\n".join(words).encode(), np.uint8)
 
 
 def _words(entry: Entry) -> tuple[str, ...]:
