@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
@@ -29,13 +30,27 @@ from embedkit.store import Store, default_store, recipe_key, step_key
 from embedkit.words import frequent, minilm, opening_topics
 from embedkit.words.by_hand import OPENING_TEXT, HandRecipe, parse_sentences, state_at
 from embedkit.words.recipe import distill, write_table
+from embedkit.words.word_training import Text, recipe_of, words_array
+from embedkit.words.word_training import training_key as words_key
+from embedkit.words.word_training import training_task as words_task
 from embedkit.worker import Report
 
-__all__ = ["build", "dots", "opening_maps", "opening_networks", "write_networks", "write_pictures", "write_towers"]
+__all__ = [
+    "build",
+    "dots",
+    "opening_maps",
+    "opening_networks",
+    "write_networks",
+    "write_pictures",
+    "write_towers",
+    "write_trained_words",
+]
+
+SHIPPED_WORDS = 2_000  # of the steps before the last; all of them would be 15 MB
 
 
 def build(only: str | None = None, say: Callable[[str], None] = lambda text: None) -> None:
-    """Make the computed assets again: "words" (two minutes), "maps", "networks" (three), "towers", "pictures"."""
+    """Make the computed assets again, or one kind: words, maps, networks, towers, trained-words, pictures."""
     if only in (None, "words"):
         say("Distilling the words from MiniLM: one to two minutes.")
         write_table(distill())
@@ -48,6 +63,9 @@ def build(only: str | None = None, say: Callable[[str], None] = lambda text: Non
         write_networks(say)
     if only in (None, "towers"):
         write_towers(say)
+    if only in (None, "trained-words"):
+        say("Skip-gram on the sample of Wikipedia.")
+        write_trained_words()
     if only in (None, "pictures"):
         say("Pictures for the cards of the home page.")
         write_pictures()
@@ -142,6 +160,23 @@ def write_towers(say: Callable[[str], None] = lambda text: None) -> None:
     store.put_bytes(step_key(key, None), json.dumps(report.steps).encode(), "list of steps")
     say("The methods beside it.")
     store.put(recipe_key(TABLE_TASK, watched=cinema.params()), *table_task(Report(), watched=cinema.params()), "table")
+
+
+def write_trained_words() -> None:
+    """Learn what the page that trains words opens with: skip-gram on the sample of Wikipedia."""
+    store, text, recipe = Store(ASSETS), Text(), recipe_of("skip-gram")
+    key = words_key(text, recipe)
+    with tempfile.TemporaryDirectory() as folder:
+        report = Report(store=Store(Path(folder)), key=key, title="Skip-gram")
+        arrays, meta = words_task(report, text=text.params(), recipe=asdict(recipe))
+        for n in report.steps[:-1]:  # the last is the result
+            step = Store(Path(folder)).get(step_key(key, n))
+            assert step is not None
+            words = step.arrays["words"].tobytes().decode().split("\n")[:SHIPPED_WORDS]
+            head = {"vectors": step.arrays["vectors"][:SHIPPED_WORDS], "words": words_array(words)}
+            store.put(step_key(key, n), head, step.meta, f"Skip-gram, step {n}")
+    store.put(key, arrays, meta, "skip-gram of words")
+    store.put_bytes(step_key(key, None), json.dumps(report.steps).encode(), "list of steps")
 
 
 def _write_films(folder: Path) -> None:

@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 import pytest
 
-from embedkit.assets_recipe import opening_maps, opening_networks, write_pictures
+from embedkit.assets_recipe import SHIPPED_WORDS, opening_maps, opening_networks, write_pictures
 from embedkit.contexts import sense_words
 from embedkit.errors import DamagedFile
 from embedkit.images import (
@@ -30,9 +30,14 @@ from embedkit.interactions.training import kept_epochs as kept_tower_epochs
 from embedkit.maps import Settings, result_now, stored_map
 from embedkit.paths import ASSETS
 from embedkit.space import Space
-from embedkit.store import Store, recipe_key
+from embedkit.store import Store, recipe_key, step_key
+from embedkit.words.learning import learn
 from embedkit.words.minilm import _table
 from embedkit.words.recipe import distill
+from embedkit.words.scores import pair_score
+from embedkit.words.word_training import Text, load_text, recipe_of, seen_at, space_of
+from embedkit.words.word_training import kept_epochs as kept_word_epochs
+from embedkit.words.word_training import training_key as words_key
 
 SAMPLE = [
     "apple",
@@ -154,6 +159,34 @@ def test_opening_towers_are_found_without_training(tmp_path):
     assert all(towers_at(store, key, epoch).epoch == epoch for epoch in expected)
     assert len(store.get(recipe_key(TABLE_TASK, watched=cinema.params())).meta["rows"]) > 3
     assert not list(tmp_path.rglob("*.ek"))  # nothing was made
+
+
+def test_opening_words_are_found_without_learning(tmp_path):
+    store, text, recipe = shipped_store(tmp_path), Text(), recipe_of("skip-gram")
+    key = words_key(text, recipe)
+    entry = store.get(key)
+    assert entry is not None, "run: python -m embedkit build-assets --only trained-words"
+    whole = space_of(entry, text, recipe)
+    expected = kept_word_epochs(recipe.epochs)
+    assert kept_steps(store, key) == expected
+    for epoch in expected:
+        seen = seen_at(store, key, epoch)
+        assert seen.epoch == epoch
+        assert seen.space.items == whole.items[: seen.space.n]
+        assert seen.space.n == (whole.n if epoch == recipe.epochs else SHIPPED_WORDS)
+    assert entry.meta["scores"]["WordSim-353"]["value"] > 0.36
+    keys = [key, *(step_key(key, epoch) for epoch in (*expected[:-1], None))]
+    assert sum((ASSETS / "store" / k[:2] / f"{k}.ek").stat().st_size for k in keys) < 6_000_000
+    assert not list(tmp_path.rglob("*.ek"))  # nothing was made
+
+
+def test_the_recipe_still_makes_the_opening_words(tmp_path):
+    text, recipe = Text(), recipe_of("skip-gram")
+    shipped = shipped_store(tmp_path).get(words_key(text, recipe))
+    *_, last = learn(load_text(text), recipe)
+    again = pair_score("WordSim-353", load_text(text).words[: len(last.vectors)], last.vectors)
+    # The last bit of another processor grows over epochs; what the vectors are worth stays.
+    assert again.value == pytest.approx(shipped.meta["scores"]["WordSim-353"]["value"], abs=0.05)
 
 
 def test_every_asset_is_named_with_its_licence():
