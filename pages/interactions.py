@@ -30,7 +30,7 @@ with page(
         left, right = st.columns([1, 3], gap="medium")
         with left:
             found = interactions_setup.data()
-            recipe = interactions_setup.towers() if found and name in TRAINED else None
+            recipe = interactions_setup.towers(found[1]) if found and name in TRAINED else None
         with right:
             if found and recipe:
                 TRAINED[name](interactions_setup.Setup(*found, recipe))

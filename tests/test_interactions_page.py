@@ -263,6 +263,28 @@ def test_new_film_without_features_has_no_place(pool: Pool, monkeypatch: pytest.
     assert not [each for each in at.dataframe if "near by" in each.value]
 
 
+@pytest.mark.usefixtures("no_worker")
+def test_towers_that_do_not_read_what_was_watched_say_that_picks_change_nothing(pool: Pool) -> None:
+    recipe = TowerRecipe(history=False, user_id=True)
+    entry = pool.store.get(towers_key(Watched(), TowerRecipe()))
+    assert entry is not None
+    arrays = {name: array for name, array in entry.arrays.items() if "watched" not in name}
+    chance = np.random.default_rng(0)
+    arrays["w.user"] = chance.normal(size=(CINEMA.n_users, recipe.dims)).astype(np.float32)
+    assert pool.store.put(towers_key(Watched(), recipe), arrays, dict(entry.meta))
+    at = interactions(do="You", uhist=False, uid=True)
+    assert not at.exception
+    assert "your picks change nothing" in " ".join(each.value for each in at.warning)
+    assert set(table(at, "because of")["because of"]) == {"most watched"}
+
+
+@pytest.mark.usefixtures("no_worker")
+def test_a_user_that_is_nothing_is_one_sentence() -> None:
+    at = interactions(uhist=False)
+    assert not at.exception
+    assert "The user's tower has no part" in " ".join(each.value for each in at.error)
+
+
 # --- training --------------------------------------------------------------------------------------------------------
 
 

@@ -93,7 +93,8 @@ def scores_by_hand(towers: Towers) -> Any:
 
 def batch_of(loss: str, seen: Any = THREE) -> Any:
     """The only batch, in the order of the table."""
-    ((batch, share),) = (module._users_of if loss == "full softmax" else module._pairs_of)(seen)(torch.Generator())
+    found = module._users_of(seen, 256) if loss == "full softmax" else module._pairs_of(seen)
+    ((batch, share),) = found(torch.Generator())
     assert share == 0
     if loss == "full softmax":
         order = batch[0].argsort()
@@ -254,11 +255,11 @@ def test_steps_are_frozen_and_the_first_is_untrained() -> None:
 
 @pytest.mark.parametrize("loss", ["full softmax", "BPR"])
 def test_a_heartbeat_hears_the_share_and_may_stop(loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "USERS", 10)
     monkeypatch.setattr(module, "PAIRS", 50)
-    recipe, heard = TowerRecipe(loss, dims=2, epochs=2, **IDS), []
+    recipe, heard = TowerRecipe(loss, dims=2, epochs=2, batch=16, **IDS), []
     list(train_towers(SEEN, no_features(30, 20), recipe, heartbeat=heard.append))
-    assert heard == pytest.approx(np.arange(6) / 6)
+    batches = 2 if loss == "full softmax" else 3  # 30 users by 16; the pairs by 50
+    assert heard == pytest.approx(np.arange(2 * batches) / (2 * batches))
 
     def stop(done: float) -> None:
         if done >= 0.5:
@@ -371,6 +372,11 @@ def test_known_and_new_users_with_one_history_differ_by_what_is_known_of_them() 
     np.testing.assert_allclose(off[:, :-1], expected, atol=1e-6)
     np.testing.assert_array_equal(known.users(SEEN)[:, -1], 1)
     assert (np.abs(expected) > 1e-3).any()
+
+
+def test_people_of_whom_nothing_is_known_are_refused() -> None:
+    with pytest.raises(InputError, match="Nothing is known of these people"):
+        Towers(TowerRecipe(people=True, **IDS), no_features(30, 20), (30, 20))
 
 
 def test_people_alone_can_carry_a_tower() -> None:

@@ -24,6 +24,7 @@ from embedkit.store import Entry
 from ui import cache, work
 from ui.frame import arithmetic, ask, tries, why
 
+RETRAINED = {"seed": "another seed", "later": "later rows", "later-seed": "later rows and another seed"}
 PERCENT = st.column_config.NumberColumn(format="percent")
 THREE = st.column_config.NumberColumn(format="%.3f")
 
@@ -141,6 +142,7 @@ def _drift(watched: Watched) -> None:
         return
     found = drift_results(entry)
     rows = pd.DataFrame([asdict(each) for each in found])
+    rows["name"] = [RETRAINED.get(each.name, each.name) for each in found]
     shown = rows[["name", "old", "new", "crossed", "rotated", "repaired", "popularity"]]
     shown.columns = [
         "retrained with",
@@ -158,8 +160,10 @@ def _drift(watched: Watched) -> None:
         column_config=dict.fromkeys(shown.columns[1:], THREE) | {"of the loss repaired": PERCENT},
         alt="Recall at 10 of old and new vectors, crossed, and crossed after a rotation",
     )
+    whole = [each.name for each in found if each.repaired is None]
     st.caption(
-        "Recall@10 on rows that neither training saw. The rotation is found on the item vectors that both trainings have; no user is trained again."
+        ("Where the share repaired is empty, nothing was lost. " if whole else "")
+        + "Recall@10 on rows that neither training saw. The rotation is found on the item vectors that both trainings have; no user is trained again."
     )
 
 

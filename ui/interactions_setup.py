@@ -102,8 +102,8 @@ def _own() -> tuple[Watched, Interactions] | None:
     return _told(source)
 
 
-def towers() -> TowerRecipe | None:
-    """The settings of the towers, sent together."""
+def towers(table: Interactions) -> TowerRecipe | None:
+    """The settings of the towers, sent together; what is known of people can be read where the table has it."""
     with st.form("towers", border=False):
         loss = choice(
             "Loss", list(LOSSES), key="loss", help=" ".join(f"{name}: {said}" for name, said in LOSSES.items())
@@ -127,6 +127,20 @@ def towers() -> TowerRecipe | None:
             "An id for each user", False, key="uid", bind=BIND, help="Besides the films watched, a vector of their own."
         )
         with st.expander("More settings", icon=":material/tune:"):
+            history = st.toggle(
+                "The user's tower reads the films watched",
+                True,
+                key="uhist",
+                bind=BIND,
+                help="Without them a person is an id alone, and nobody new can be placed.",
+            )
+            people = bool(table.people.shape[1]) and st.toggle(
+                "The user's tower reads " + ", ".join(map(str, table.people.columns)),
+                False,
+                key="upeople",
+                bind=BIND,
+                help="What this table knows of its people.",
+            )
             dims = st.slider(
                 "Dimensions", 2, 128, 64, key="tdims", bind=BIND, help="2 to 128; two can be drawn as they are."
             )
@@ -145,7 +159,9 @@ def towers() -> TowerRecipe | None:
             loss=loss,
             negatives=negatives,
             dims=int(dims),
+            history=bool(history),
             user_id=bool(person),
+            people=bool(people),
             item_id="id" in reads,
             genres="genres" in reads,
             year="year" in reads,

@@ -48,7 +48,9 @@ def view(watched: Watched, table: Interactions) -> None:
         TITLES[mode]: [blind if mode == "blind" else by_place[(mode, size)].auc for size in sizes] for mode in MODES
     }
     chart(
-        setting_lines(sizes, lines, x_title="labelled rows", y_title="ROC AUC on held-out pairs", height=380),
+        setting_lines(
+            sizes, lines, x_title="labelled rows", y_title="ROC AUC on held-out pairs", height=380, floor=0.5
+        ),
         key="transfer",
         alt="ROC AUC by the number of labelled rows: blind, fixed, tuned, from scratch",
     )
@@ -66,7 +68,7 @@ def view(watched: Watched, table: Interactions) -> None:
         alt="The same figures as a table",
     )
     st.caption(
-        "Medians over five draws of the labelled rows. AUC: how often a watched pair scores above one that was not; .5 is chance. A quarter of all pairs is held out."
+        "Medians over five draws of the labelled rows. AUC: how often a watched pair scores above one that was not; .5 is chance, where the axis begins. A quarter of all pairs is held out."
     )
     why(
         "Vectors learned on one task carry over to another as far as the second asks for the same tastes. "

@@ -47,7 +47,12 @@ def view(setup: Setup) -> None:
         max_selections=30,
     )
     rows = [items.index(name) for name in picked]
-    if not rows:
+    if not setup.recipe.history:
+        st.warning(
+            "These towers do not read what somebody watched, so your picks change nothing: the list is that of the most watched films. Switch on the films watched under More settings.",
+            icon=":material/block:",
+        )
+    elif not rows:
         st.info(
             "Pick a film: without one there is nothing to go by, and the list is that of the most watched films.",
             icon=":material/movie:",

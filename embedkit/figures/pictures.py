@@ -182,8 +182,12 @@ def setting_lines(
     log: bool = True,
     chosen: float | None = None,
     height: int = 300,
+    floor: float = 0.0,
 ) -> go.Figure:
-    """A line for each name over the values of a setting; gaps where nothing was measured."""
+    """A line for each name over the values of a setting; gaps where nothing was measured.
+
+    The axis begins at `floor`, what chance gives; where a line falls below, it begins there.
+    """
     figure = go.Figure()
     for index, (name, line) in enumerate(lines.items()):
         color, symbol = mark_of(index)
@@ -203,11 +207,16 @@ def setting_lines(
     x_axis: dict[str, Any] = {"title": {"text": x_title}, "showgrid": False}
     if log:
         x_axis |= {"type": "log", "tickvals": list(values), "ticktext": [f"{value:g}" for value in values]}
+    y_axis: dict[str, Any] = {"title": {"text": y_title}, "rangemode": "tozero"}
+    known = [value for line in lines.values() for value in line if value is not None]
+    if floor and known:
+        low, high = min(floor, *known), max(floor, *known)
+        y_axis |= {"range": [low - 0.02 * (high - low), high + 0.08 * (high - low)], "rangemode": "normal"}
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         xaxis=x_axis,
-        yaxis={"title": {"text": y_title}, "rangemode": "tozero"},
+        yaxis=y_axis,
         legend={"orientation": "h", "y": -0.3},
         dragmode=False,
     )

@@ -131,11 +131,16 @@ def features_of(table: Interactions, store: Store | None = None) -> Features:
     """Genres, year and title of each item, and what is known of people, as the towers read them."""
     genres = _marks([re.split(SEPARATOR, str(text)) for text in table.films["genres"]])
     people = [
-        [f"{name} {value}" for name, value in zip(table.people.columns, row, strict=True)]
-        for row in table.people.astype(str).itertuples(index=False)
+        [f"{name} {_decade(value)}" for name, value in zip(table.people.columns, row, strict=True)]
+        for row in table.people.itertuples(index=False)
     ]
     titles = title_vectors([str(title) for title in table.films["title"]], store or default_store())
     return Features(genres, _years(table.films["year"].to_numpy()), titles, _marks(people))
+
+
+def _decade(value: Any) -> Any:
+    """A number, such as an age, by its tens, so that people share it; everything else as it is."""
+    return int(float(value) // 10) * 10 if isinstance(value, (int, float, np.number)) and np.isfinite(value) else value
 
 
 def _words(lists: list[list[str]]) -> list[str]:
@@ -149,7 +154,7 @@ def _marks(lists: list[list[str]], words: list[str] | None = None) -> Vectors:
     places = {word: i for i, word in enumerate(_words(lists) if words is None else words)}
     found = np.zeros((len(lists), len(places)), np.float32)
     for number, row in enumerate(lists):
-        columns = [places[word] for word in row if word in places]
+        columns = [places[word] for word in dict.fromkeys(row) if word in places]
         found[number, columns] = 1 / max(len(columns), 1)
     return found
 

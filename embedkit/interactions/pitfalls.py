@@ -68,6 +68,9 @@ FEWEST = 10  # users, and items
 LOST = 0.01  # recall; a share of a smaller loss would be a share of chance
 NAMED = 5  # films that are called by their names
 TASKS = "embedkit.interactions.pitfalls:"
+NEGATIVES_TASK = TASKS + "negatives_task"
+NEW_FILMS_TASK = TASKS + "new_films_task"
+DRIFT_TASK = TASKS + "drift_task"
 
 
 @dataclass(frozen=True)
@@ -135,17 +138,17 @@ class DriftResult:
 
 def request_negatives(watched: Watched, pool: Pool) -> Job:
     """The job that trains with each loss and each kind of negatives."""
-    return pool.submit(TASKS + "negatives_task", {"watched": watched.params()}, title="Trying negatives")
+    return pool.submit(NEGATIVES_TASK, {"watched": watched.params()}, title="Trying negatives")
 
 
 def request_new_films(watched: Watched, pool: Pool) -> Job:
     """The job that keeps a fifth of the films from training and ranks them by their features."""
-    return pool.submit(TASKS + "new_films_task", {"watched": watched.params()}, title="Ranking new films")
+    return pool.submit(NEW_FILMS_TASK, {"watched": watched.params()}, title="Ranking new films")
 
 
 def request_drift(watched: Watched, pool: Pool) -> Job:
     """The job that trains again, with another seed and with later rows, and meets old users with new items."""
-    return pool.submit(TASKS + "drift_task", {"watched": watched.params()}, title="Training again")
+    return pool.submit(DRIFT_TASK, {"watched": watched.params()}, title="Training again")
 
 
 def negatives_task(report: Report, *, watched: dict[str, Any]) -> tuple[dict[str, Vectors], dict[str, Any]]:

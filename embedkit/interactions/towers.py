@@ -40,13 +40,14 @@ NEGATIVES = {
 LIMITS = {
     "dims": (2, 256),
     "epochs": (1, 1_000),
+    "batch": (16, 4_096),
     "temperature": (0.05, 10.0),
     "dropout": (0.0, 0.95),
     "decay": (0.0, 10.0),
     "seed": (0, 2**31 - 1),
 }
 RATE = 5e-3
-USERS, PAIRS = 256, 2_048  # users in a batch of the full softmax, pairs in one of the others
+PAIRS = 2_048  # in a batch of the pairwise losses
 CANDIDATES = 20  # of which the hardest is taken
 
 
@@ -55,7 +56,7 @@ class TowerRecipe:
     """What is trained: loss, negatives, dimensions, parts of the towers, temperature, epochs, seed.
 
     `dropout` is the share of a user's films that is hidden from the user's tower at each look, `decay` the weight
-    decay. Raises InputError with the limit.
+    decay, `batch` the users of a step of the full softmax. Raises InputError with the limit.
     """
 
     loss: str = "full softmax"
@@ -72,6 +73,7 @@ class TowerRecipe:
     dropout: float = 0.8
     decay: float = 1.0
     epochs: int = 100
+    batch: int = 256
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -134,6 +136,8 @@ class Towers:
         self.parts = {name: torch.from_numpy(np.array(table)) for name, table in features.parts(recipe).items()}
         if not recipe.item_id and not self.parts:
             raise InputError("Nothing is known of these items but their ids: switch the id on in the item's tower.")
+        if recipe.people and not features.people.shape[1]:
+            raise InputError("Nothing is known of these people but their ids: switch that part of the tower off.")
         self.people = torch.from_numpy(np.array(features.people)) if recipe.people else None
         if weights is None:
             self.weights = self._untrained()
@@ -238,7 +242,7 @@ def train_towers(
     towers = Towers(recipe, features, seen.shape)
     learned = {name: tensor.requires_grad_() for name, tensor in towers.weights.items()}
     optimizer = torch.optim.AdamW(learned.values(), lr=RATE, weight_decay=recipe.decay)
-    batches = _users_of(seen) if recipe.loss == "full softmax" else _pairs_of(seen)
+    batches = _users_of(seen, recipe.batch) if recipe.loss == "full softmax" else _pairs_of(seen)
     work = _full_softmax if recipe.loss == "full softmax" else _pairwise
     start = time.perf_counter()
 
@@ -269,14 +273,14 @@ def _picked(table: Tensor, rows: Tensor) -> Tensor:
     return torch.nn.functional.embedding(rows, table)
 
 
-def _users_of(seen: csr_matrix) -> Callable[[Any], Iterator[tuple[Any, float]]]:
+def _users_of(seen: csr_matrix, size: int) -> Callable[[Any], Iterator[tuple[Any, float]]]:
     """Batches of users: rows, weights (b, n_items), watched (b, n_items) and counts (b, 1)."""
     import torch
 
     people = torch.from_numpy(np.flatnonzero(np.diff(seen.indptr)))
 
     def batches(chance: Any) -> Iterator[tuple[Any, float]]:
-        order = people[torch.randperm(len(people), generator=chance)].split(USERS)
+        order = people[torch.randperm(len(people), generator=chance)].split(size)
         for number, rows in enumerate(order):
             weights = torch.from_numpy(np.asarray(seen[rows.numpy()].todense(), np.float32))
             watched = (weights > 0).float()
