@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,9 +20,19 @@ from embedkit.images.classifiers import ClassifierRecipe
 from embedkit.images.compare import classifier_key, classifier_task
 from embedkit.images.pitfalls import NOISE_TASK, SIZES_TASK, noise_task, sizes_task
 from embedkit.interactions.data import Watched, load_watched, title_vectors
+from embedkit.interactions.pitfalls import (
+    DRIFT_TASK,
+    NEGATIVES_TASK,
+    NEW_FILMS_TASK,
+    drift_task,
+    negatives_task,
+    new_films_task,
+)
 from embedkit.interactions.plane import towers_plane_of
 from embedkit.interactions.towers import TowerRecipe
 from embedkit.interactions.training import TABLE_TASK, Seen, table_task, towers_key, towers_task
+from embedkit.interactions.transfer import TASK as TRANSFER_TASK
+from embedkit.interactions.transfer import transfer_task
 from embedkit.maps import Settings, map_key, pack_map, result_now
 from embedkit.paths import ASSETS
 from embedkit.sources.pictures import Pictures
@@ -37,6 +48,7 @@ from embedkit.worker import Report
 
 __all__ = [
     "build",
+    "cinema_experiments",
     "dots",
     "opening_maps",
     "opening_networks",
@@ -159,7 +171,22 @@ def write_towers(say: Callable[[str], None] = lambda text: None) -> None:
     store.put(key, *made, "two towers")
     store.put_bytes(step_key(key, None), json.dumps(report.steps).encode(), "list of steps")
     say("The methods beside it.")
-    store.put(recipe_key(TABLE_TASK, watched=cinema.params()), *table_task(Report(), watched=cinema.params()), "table")
+    given = {"watched": cinema.params()}
+    store.put(recipe_key(TABLE_TASK, **given), *table_task(Report(), **given), "table")
+    for name, (work, more) in cinema_experiments().items():
+        say(f"{name}: up to two minutes.")
+        arrays, meta = work(Report(), **given, **more)
+        store.put(recipe_key(name, **given, **more), arrays, meta, "experiment")
+
+
+def cinema_experiments() -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
+    """What the views of pitfalls and transfer open with: by the name of the task, the task and what it is given."""
+    return {
+        NEGATIVES_TASK: (negatives_task, {}),
+        NEW_FILMS_TASK: (new_films_task, {}),
+        DRIFT_TASK: (drift_task, {}),
+        TRANSFER_TASK: (transfer_task, {"seed": 0}),
+    }
 
 
 def write_trained_words() -> None:

@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 import pytest
 
-from embedkit.assets_recipe import SHIPPED_WORDS, opening_maps, opening_networks, write_pictures
+from embedkit.assets_recipe import SHIPPED_WORDS, cinema_experiments, opening_maps, opening_networks, write_pictures
 from embedkit.contexts import sense_words
 from embedkit.errors import DamagedFile
 from embedkit.images import (
@@ -24,13 +24,21 @@ from embedkit.images.classifiers import ClassifierRecipe
 from embedkit.images.compare import classifier_key, classifier_of
 from embedkit.images.pitfalls import NOISE_TASK, SIZES_TASK
 from embedkit.interactions.data import Watched, features_of, load_watched, parts_of
+from embedkit.interactions.pitfalls import (
+    DRIFT_TASK,
+    NEGATIVES_TASK,
+    NEW_FILMS_TASK,
+    drift_results,
+    negatives_results,
+    new_films_results,
+)
 from embedkit.interactions.towers import TowerRecipe, Towers
 from embedkit.interactions.training import TABLE_TASK, towers_at, towers_key, weights_of_entry
 from embedkit.interactions.training import kept_epochs as kept_tower_epochs
 from embedkit.maps import Settings, result_now, stored_map
 from embedkit.paths import ASSETS
 from embedkit.space import Space
-from embedkit.store import Store, recipe_key, step_key
+from embedkit.store import Entry, Store, recipe_key, step_key
 from embedkit.words.learning import learn
 from embedkit.words.minilm import _table
 from embedkit.words.recipe import distill
@@ -38,6 +46,7 @@ from embedkit.words.scores import pair_score
 from embedkit.words.word_training import Text, load_text, recipe_of, seen_at, space_of
 from embedkit.words.word_training import kept_epochs as kept_word_epochs
 from embedkit.words.word_training import training_key as words_key
+from embedkit.worker import Report
 
 SAMPLE = [
     "apple",
@@ -159,6 +168,18 @@ def test_opening_towers_are_found_without_training(tmp_path):
     assert all(towers_at(store, key, epoch).epoch == epoch for epoch in expected)
     assert len(store.get(recipe_key(TABLE_TASK, watched=cinema.params())).meta["rows"]) > 3
     assert not list(tmp_path.rglob("*.ek"))  # nothing was made
+
+
+def test_pitfalls_and_transfer_of_the_cinema_open_without_an_experiment(tmp_path):
+    store, given = shipped_store(tmp_path), {"watched": Watched().params()}
+    found = {name: store.get(recipe_key(name, **given, **more)) for name, (_, more) in cinema_experiments().items()}
+    assert None not in found.values(), "run: python -m embedkit build-assets --only towers"
+    assert len(negatives_results(found[NEGATIVES_TASK])) > 4
+    assert {each.name for each in drift_results(found[DRIFT_TASK])} == {"seed", "later", "later-seed"}
+    made = Entry.of(cinema_experiments()[NEW_FILMS_TASK][0](Report(), **given))
+    again = {each.name: each.recall for each in new_films_results(made)}
+    shipped = {each.name: each.recall for each in new_films_results(found[NEW_FILMS_TASK])}
+    assert shipped == pytest.approx(again, abs=0.03)  # the last bit of another processor, epoch by epoch
 
 
 def test_opening_words_are_found_without_learning(tmp_path):
