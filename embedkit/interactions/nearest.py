@@ -195,7 +195,7 @@ def retrieval_table(
 ) -> tuple[RetrievalRow, ...]:
     """Exact search and HNSW with each ef of `EFS` over simulated item vectors (`simulated_vectors`).
 
-    `report(fraction, text)` hears how far it is, and may raise to end it. 1,000,000 items take two to three minutes
+    `report(fraction, text)` hears how far it is, and may raise to end it. 1,000,000 items take minutes
     and 1 GB. Raises InputError on sizes outside of 1..1,000,000 items and 1..1,000 queries, and on k above n_items.
     """
     from threadpoolctl import threadpool_limits
