@@ -15,7 +15,7 @@ from embedkit.encoders.models import MINILM, ModelCard, cards
 from embedkit.encoders.vision import LICENCE as VISION_LICENCE
 from embedkit.errors import EmbedkitError, InputError
 from embedkit.paths import ASSETS
-from embedkit.sources import movielens, picture_sets
+from embedkit.sources import movielens, picture_sets, text8
 from embedkit.sources.gensim_data import WIKIPEDIA, test_data
 from embedkit.words import pretrained
 
@@ -46,6 +46,7 @@ def catalog() -> tuple[CatalogRow, ...]:
     return (
         *_shipped(),
         *(_transformer(card) for card in cards().values()),
+        _text8(),
         *_tables(),
         *_pictures(),
         *_vision(),
@@ -59,6 +60,7 @@ def fetch_task_of(name: str) -> tuple[str, dict[str, str]]:
         (cards(), "embedkit.encoders.models:fetch_task", "name"),
         (pretrained.tables(), "embedkit.words.pretrained:fetch_task", "key"),
         ([row[0] for row in _VISION], "embedkit.encoders.vision:fetch_vision_task", "name"),
+        ([text8.TEXT8.key], "embedkit.sources.text8:fetch_text8_task", "name"),
         (movielens.movielens_sets(), "embedkit.sources.movielens:fetch_movielens_task", "name"),
         (_fetched_pictures(), "embedkit.sources.picture_sets:fetch_pictures_task", "name"),
     ):
@@ -111,6 +113,13 @@ def _transformer(card: ModelCard) -> CatalogRow:
     return CatalogRow(
         card.key, card.title, "transformer", what, card.megabytes, card.licence, card.year, here, card.key
     )
+
+
+def _text8() -> CatalogRow:
+    row = text8.TEXT8
+    what = f"Texts to learn words from: {text8.WORDS:,} words"
+    here = text8.text8_is_here()
+    return CatalogRow(row.key, row.title, "text", what, row.megabytes, text8.LICENCE, text8.YEAR, here, row.key)
 
 
 def _tables() -> Iterator[CatalogRow]:

@@ -58,7 +58,7 @@ def test_the_catalog_says_for_everything_what_the_person_must_know() -> None:
     found = catalog()
     assert len({row.name for row in found}) == len(found)
     sets = {key for key, row in picture_sets.picture_sets().items() if row.fetched}
-    others = {*vision.vision_cards(), *movielens.movielens_sets()}
+    others = {*vision.vision_cards(), *movielens.movielens_sets(), "text8"}
     assert {row.fetch for row in found if row.fetch} == {*models.cards(), *pretrained.tables(), *sets, *others}
     for row in found:
         assert row.title, row

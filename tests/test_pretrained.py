@@ -22,6 +22,7 @@ import pytest
 
 import embedkit
 from embedkit.errors import DamagedFile, FetchError, InputError, JobStopped, NotInstalled
+from embedkit.sources import gensim_fetch
 from embedkit.space import Space
 from embedkit.words import pretrained
 from embedkit.words.pretrained import fetch_pretrained, fetch_task, is_here, tables
@@ -219,7 +220,8 @@ def test_a_part_that_is_whole_already_is_not_fetched(served: Served) -> None:
 
 def child(code: str, served: Served) -> "subprocess.Popen[bytes]":
     head = "import time\nfrom pathlib import Path\nfrom embedkit.space import Space\n"
-    call = f"from embedkit.words.pretrained import fetch_pretrained\nfetch_pretrained('words/glove-gigaword', **{served.urls!r})\n"
+    head += "from embedkit.words.pretrained import fetch_pretrained\n"
+    call = f"fetch_pretrained('words/glove-gigaword', **{served.urls!r})\n"
     return subprocess.Popen([sys.executable, "-c", head + code + call], env=dict(os.environ, PYTHONPATH=str(ROOT)))
 
 
@@ -342,7 +344,7 @@ def test_a_disk_that_fills_is_not_left_full(served: Served, monkeypatch: pytest.
         temp.write_bytes(TEXT[:100])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(pretrained, "_append", full)
+    monkeypatch.setattr(gensim_fetch, "_append", full)
     with pytest.raises(FetchError, match="could not be kept: No space left on device"):
         fetch_pretrained("words/glove-gigaword", **served.urls)
     assert kept() == []

@@ -358,6 +358,18 @@ def test_an_own_text_that_is_no_longer_kept_is_said(pool: Pool) -> None:
     assert told(at) == ["Your text is no longer kept here. Give it again."]
 
 
+# --- text8 -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_worker")
+def test_text8_is_offered_before_it_is_here() -> None:
+    at = opened(w_text="text8")
+    assert not at.exception
+    assert not told(at)
+    assert "Fetch text8 (33 MB, 2006; not stated; Wikipedia of 2006: GFDL)" in [each.label for each in at.button]
+    assert "w_method" not in controls(at)
+
+
 # --- odd links -------------------------------------------------------------------------------------------------------
 
 

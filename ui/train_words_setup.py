@@ -9,15 +9,17 @@ import streamlit as st
 
 from embedkit.errors import EmbedkitError
 from embedkit.sources.corpora import MOST_BYTES, RULE, Corpus, read_corpus
+from embedkit.sources.text8 import LICENCE, TEXT8, WORDS, YEAR, text8_is_here
 from embedkit.words.learning import LIMITS, METHODS, WordRecipe
 from embedkit.words.word_training import Text, recipe_of, training_key
-from ui import cache
+from ui import cache, work
 from ui.controls import BIND, choice, number, whole_number
 
-SHOWN = {"Wikipedia sample": "wikipedia", "Lee news": "lee", "Own text": "own"}
+SHOWN = {"Wikipedia sample": "wikipedia", "Lee news": "lee", "text8": "text8", "Own text": "own"}
 SAID = {
     "wikipedia": "gensim's sample of English Wikipedia: 430,738 words, 31,989 different ones; CC BY-SA, 2012.",
     "lee": "300 news texts of 2000 and 2001: 59,576 words, 7,188 different ones; Lee, Pincombe and Welsh 2005.",
+    "text8": f"The first 100 million letters of an English Wikipedia of 2006: {WORDS:,} words; Mahoney 2006.",
 }
 SHORT = {"skip-gram": "sg", "CBOW": "cbow", "fastText": "ft", "GloVe": "glove", "LSA": "lsa"}
 
@@ -41,6 +43,10 @@ def text() -> Text | None:
     if name == "own":
         return _own()
     st.caption(SAID[name])
+    if name == "text8" and not text8_is_here():
+        size = f"{TEXT8.megabytes:.0f} MB, {YEAR}"
+        work.fetch_button("text8", "text8", f"Fetch text8 ({size}; {LICENCE})", "Once; it is kept on this machine.")
+        return None
     return Text(name)
 
 

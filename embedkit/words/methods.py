@@ -37,7 +37,8 @@ def word2vec(
 ) -> Space:
     """Words by skip-gram or CBOW with negative sampling, the most frequent word first.  # (words, dims)
 
-    `text` is "wikipedia" or "lee", `model` "skip-gram" or "CBOW"; the rest as in `WordRecipe`. Raises InputError.
+    `text` is "wikipedia", "lee" or "text8", `model` "skip-gram" or "CBOW"; the rest as in `WordRecipe`.
+    Raises InputError, and NotInstalled for text8 before it was fetched.
     """
     given = {"dims": dims, "window": window, "negatives": negatives, "epochs": epochs, "min_count": min_count}
     return _learned(model, text, seed, **given, sample=sample, rate=rate)

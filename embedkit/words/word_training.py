@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from embedkit.errors import InputError, JobStopped
 from embedkit.sources.corpora import Corpus, corpus_arrays, corpus_from, lee, wikipedia
+from embedkit.sources.text8 import text8
 from embedkit.space import Origin, Space, Vectors, to_unit
 from embedkit.store import Entry, Store, default_store, recipe_key, step_key
 from embedkit.words.analogies import answer_ranks, frequent_questions
@@ -62,7 +63,12 @@ METHOD_KEYS = {
     "GloVe": "words/glove",
     "LSA": "words/lsa",
 }
-TEXTS = {"wikipedia": "Sample of English Wikipedia", "lee": "Lee corpus of news", "own": "Your text"}
+TEXTS = {
+    "wikipedia": "Sample of English Wikipedia",
+    "lee": "Lee corpus of news",
+    "text8": "text8",
+    "own": "Your text",
+}
 
 # What a page and a method start with, for texts of some 100,000 to 1,000,000 words. Windows: the notes of word2vec.c
 # (about 10 for skip-gram, about 5 for CBOW), the GloVe paper (10), Levy et al. 2015 (2 for SVD). Epochs and rate of
@@ -83,7 +89,7 @@ def recipe_of(method: str, **given: Any) -> WordRecipe:
 
 @dataclass(frozen=True)
 class Text:
-    """A text to learn from: "wikipedia", "lee", or "own" with its key in the store."""
+    """A text to learn from: "wikipedia", "lee", "text8" once it was fetched, or "own" with its key in the store."""
 
     key: str = "wikipedia"
     own: str = ""
@@ -95,11 +101,13 @@ class Text:
 
 @lru_cache(maxsize=2)
 def load_text(text: Text) -> Corpus:
-    """The text as word numbers, shared; raises InputError when a person's own is no longer kept."""
+    """The text as word numbers, shared; raises NotInstalled, InputError when a person's own is no longer kept."""
     if text.key == "wikipedia":
         return wikipedia()
     if text.key == "lee":
         return lee()
+    if text.key == "text8":
+        return text8()
     if text.key != "own":
         raise InputError(f"There is no text '{text.key}'; use one of: {', '.join(TEXTS)}.")
     entry = default_store().get(text.own) if text.own else None
