@@ -13,7 +13,7 @@ from embedkit.errors import InputError
 from embedkit.neighbors import Metric, knn_graph, search
 from embedkit.space import Space, Vectors
 
-__all__ = ["Projection", "Recipe", "chosen_params", "epochs_of", "place", "project", "projections"]
+__all__ = ["Projection", "Recipe", "chosen_params", "epochs_of", "near_layout", "place", "project", "projections"]
 
 MethodName = Literal["pca", "tsne", "umap"]
 Report = Callable[[float, str], None]  # fraction done and what is being done; may raise to stop
@@ -184,6 +184,17 @@ def _with_self(space: Space, k: int, metric: Metric) -> tuple[NDArray[np.int32],
 def epochs_of(n: int) -> int:
     """Passes over the graph: from a PCA start fewer do than umap-learn takes (500 up to 10,000 items, 200 beyond)."""
     return 500 if n <= 2_500 else 300 if n <= 50_000 else 200
+
+
+def near_layout(
+    space: Space, dims: int, neighbors: int, epochs: int, seed: int, report: Callable[[float], None]
+) -> Vectors:
+    """UMAP's layout in any number of dimensions, with no smallest distance, float32 (n, dims): to find groups in."""
+    from embedkit.umap_engine import fuzzy_graph, layout
+
+    graph = fuzzy_graph(*_with_self(space, min(neighbors, space.n - 1), "cosine"))
+    start = _start(space, dims, 10.0, seed)
+    return layout(graph, start, epochs=epochs, min_dist=0.0, seed=seed, report=report)
 
 
 def _umap(space: Space, dims: int, seed: int, metric: Metric, params: dict[str, float], tell: Report) -> Vectors:
