@@ -20,6 +20,7 @@ __all__ = [
     "coordinates_table",
     "layers_script",
     "map_script",
+    "methods_script",
     "parquet",
     "pictures_lines",
     "safe_csv",
@@ -165,6 +166,31 @@ def words_script(text: str, method: str, changed: Mapping[str, object], word: st
         "    print(neighbor.rank, neighbor.item, round(neighbor.score, 4))\n\n"
         "for test, score in word_scores(words, step.vectors).items():\n"
         "    print(test, score)\n"
+    )
+
+
+def methods_script(text: str, changed: Mapping[str, object], word: str, unseen: str) -> str:
+    """Python that learns a text by all methods and asks each for neighbors; an own text, "own", is read from a file."""
+    given = "".join(f", {name}={value!r}" for name, value in changed.items())
+    head, home, opened = "", "Text", f"text = Text({text!r})\n"
+    if text == "own":
+        head = (
+            "from pathlib import Path\n\nfrom embedkit.sources.corpora import read_corpus\n"
+            "from embedkit.store import default_store\n"
+        )
+        home, opened = "keep_text", 'text = keep_text(read_corpus(Path("mine.txt")), default_store())\n'
+    return (
+        f"{head}"
+        "from embedkit.words.four_methods import Contest, compare_methods\n"
+        f"from embedkit.words.word_training import {home}\n\n"
+        f"{opened}found = compare_methods(Contest(text{given}))\n"
+        "for row in found.rows:\n"
+        "    scores = {name: (score.value, score.asked) for name, score in row.scores.items()}\n"
+        "    print(row.method, scores, row.seconds)\n\n"
+        f"for method, near in found.neighbors({word!r}).items():\n"
+        "    print(method, [each.item for each in near])\n\n"
+        f"if answer := found.unseen({unseen!r}):\n"
+        "    print(answer.word, [each.item for each in answer.near], answer.pieces[:5])\n"
     )
 
 

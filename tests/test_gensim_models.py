@@ -111,7 +111,7 @@ def test_the_loss_before_training_is_known_by_hand() -> None:
     corpus = lee()
     recipe = replace(SMALL, negatives=7)
     first = next(gensim_steps(corpus, recipe))
-    places = gensim_models._Places(corpus, recipe, corpus.size(3))
+    places = gensim_models.Places(corpus, recipe, corpus.size(3))
     same = (places.negatives == places.targets[:, None]).sum() / len(places.targets)
     assert first.loss == pytest.approx((8 - same) * np.log(2), rel=1e-6)
     assert len(places.targets) == 5_000
@@ -122,7 +122,7 @@ def test_the_loss_by_hand(method: str) -> None:
     corpus, rng = lee(), np.random.default_rng(3)
     recipe = replace(SMALL, method=method, window=3)
     size = corpus.size(3)
-    places = gensim_models._Places(corpus, recipe, size)
+    places = gensim_models.Places(corpus, recipe, size)
     vectors, outputs = rng.normal(size=(2, size, 12)).astype(np.float32)
     ids, starts = corpus.head(size)
     total = 0.0

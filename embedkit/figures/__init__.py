@@ -15,6 +15,7 @@ from embedkit.figures.pictures import (
     signed,
 )
 from embedkit.figures.towers import recall_cost, recall_lines, towers_map
+from embedkit.figures.word_methods import method_map
 from embedkit.figures.word_training import learning_lines, learning_map
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "learning_lines",
     "learning_map",
     "loss_lines",
+    "method_map",
     "patched",
     "picture_rows",
     "point_map",

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from embedkit.sources.corpora import Corpus
 from embedkit.space import Vectors, frozen
-from embedkit.words.learning import WordRecipe, WordStep
+from embedkit.words.learning import BESIDE, WordRecipe, WordStep
 
-__all__ = ["gensim_steps", "unseen_vector"]
+__all__ = ["Places", "gensim_steps", "unseen_vector"]
 
 LAST_RATE = 1e-4  # the learning rate falls to it in a straight line, as in word2vec.c
 PIECES = (3, 6)  # letters of fastText's pieces, with < and > for the ends of the word
@@ -36,13 +36,18 @@ Heartbeat = Callable[[float, str], None]
 
 
 def gensim_steps(
-    corpus: Corpus, recipe: WordRecipe, heartbeat: Heartbeat = lambda done, text: None
+    corpus: Corpus,
+    recipe: WordRecipe,
+    heartbeat: Heartbeat = lambda done, text: None,
+    *,
+    outputs: bool = False,
 ) -> Iterator[WordStep]:
     """Skip-gram, CBOW or fastText, a step an epoch, the untrained one first.
 
     The loss is the mean of -log s(u.h) - sum over negatives of log s(-u.h) over 5,000 places of the text, always the
     same: h is the vector of a context word (CBOW: the mean of the window), u the output vector of the word or of a
-    negative. fastText's steps carry `pieces` for `unseen_vector`. Raises what `heartbeat` raises, within a second.
+    negative. Steps carry `outputs`, and those of fastText `pieces` for `unseen_vector`. Raises what `heartbeat` raises,
+    within a second.
     """
     size = corpus.size(recipe.min_count, recipe.most)
     total = int(corpus.counts[:size].sum())
@@ -51,12 +56,15 @@ def gensim_steps(
         path = corpus.write(Path(folder) / "text.txt", size, lambda done: heartbeat(0.0, "writing the text for gensim"))
         heartbeat(0.0, "counting words")
         model = _model(corpus, recipe, size)
-        places = _Places(corpus, recipe, size)
+        places = Places(corpus, recipe, size)
         vectors_of = _composed(model) if recipe.method == "fastText" else _plain(model)
 
         def step(epoch: int, seconds: float) -> WordStep:
             vectors, more = vectors_of()
+            more["outputs"] = frozen(model.syn1neg[:BESIDE].astype(np.float16))
             loss = places.loss(vectors, model.syn1neg)
+            if outputs:
+                more = {**more, "outputs": frozen(model.syn1neg)}
             return WordStep(epoch, recipe.epochs, vectors, loss, epoch * total, seconds, more)
 
         yield step(0, 0.0)
@@ -130,16 +138,19 @@ def _composed(model: Any) -> Callable[[], Made]:
     return made
 
 
-class _Places:
-    """Places of the text with their context and negatives, drawn once, as the training draws its own."""
+class Places:
+    """Places of a text with their context and negatives, at most `pairs`, drawn once, as a training draws its own.
 
-    def __init__(self, corpus: Corpus, recipe: WordRecipe, size: int) -> None:
+    `corpus` may be another text than the one that is learned, as long as its words have the same numbers and counts.
+    """
+
+    def __init__(self, corpus: Corpus, recipe: WordRecipe, size: int, pairs: int = PAIRS) -> None:
         ids, starts = corpus.head(size)
         chance = np.random.default_rng(0)  # not the recipe's seed: two seeds are compared on the same places
         counts = corpus.counts[:size].astype(np.float64)
         limit = recipe.sample * counts.sum()
         keep = np.minimum((np.sqrt(counts / limit) + 1) * limit / counts, 1) if limit > 0 else np.ones(size)
-        drawn = np.sort(chance.integers(0, len(ids), 16 * PAIRS))
+        drawn = np.sort(chance.integers(0, len(ids), 16 * pairs))
         drawn = drawn[chance.random(len(drawn)) < keep[ids[drawn]]]
         line = np.searchsorted(starts, drawn, side="right") - 1
         reach = chance.integers(1, recipe.window + 1, len(drawn))
@@ -154,7 +165,7 @@ class _Places:
         around = np.where(inside, around, drawn[:, None])
         inside &= chance.random(around.shape) < keep[ids[around]]
         chosen = np.flatnonzero(inside.any(1))
-        chosen = np.sort(chance.permutation(chosen)[:PAIRS])
+        chosen = np.sort(chance.permutation(chosen)[:pairs])
         self.targets: NDArray[np.int32] = ids[drawn[chosen]]  # (p,)
         self.context: NDArray[np.int32] = ids[around[chosen]]  # (p, w); w is 1 but for CBOW
         self.share = (inside[chosen] / np.maximum(inside[chosen].sum(1, keepdims=True), 1)).astype(np.float32)

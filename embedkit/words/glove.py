@@ -25,7 +25,7 @@ from embedkit.errors import InputError
 from embedkit.sources.corpora import Corpus
 from embedkit.space import Vectors, frozen
 from embedkit.words.cooccurrence import PairCounts, count_pairs
-from embedkit.words.learning import WordRecipe, WordStep
+from embedkit.words.learning import BESIDE, WordRecipe, WordStep
 
 __all__ = ["ALPHA", "PUBLISHED", "X_MAX", "glove_steps"]
 
@@ -137,7 +137,9 @@ def glove_steps(
 
     def step(epoch: int, loss: float) -> WordStep:
         summed = frozen(vectors[:, 0] + vectors[:, 1])
-        return WordStep(epoch, recipe.epochs, summed, loss, epoch * tokens, seconds)
+        more = {"contexts": vectors[:BESIDE, 1], "biases": biases[:BESIDE, :2]}
+        halves = {name: frozen(array.astype(np.float16)) for name, array in more.items()}
+        return WordStep(epoch, recipe.epochs, summed, loss, epoch * tokens, seconds, halves)
 
     with ThreadPoolExecutor(THREADS) as pool:
         yield step(0, float("nan"))

@@ -14,7 +14,9 @@ from embedkit.errors import InputError
 from embedkit.sources.corpora import Corpus
 from embedkit.space import Vectors
 
-__all__ = ["METHODS", "WordRecipe", "WordStep", "learn"]
+__all__ = ["BESIDE", "METHODS", "WordRecipe", "WordStep", "learn"]
+
+BESIDE = 1_500  # words, the most frequent, whose vectors beside the first are kept for the arithmetic of a pair
 
 METHODS = {
     "skip-gram": "From a word its neighbors in the text are predicted, one at a time.",
@@ -84,7 +86,8 @@ class WordStep:
     """The vectors after an epoch, float32 (n, d), read-only; 0 is untrained. Row i is the corpus's i-th word.
 
     `loss` is the method's own, a mean over what it sums (nan where it has none), `words` the running words read until
-    now, `seconds` the time of learning alone. `more`: further arrays by name, such as fastText's pieces.
+    now, `seconds` the time of learning alone. `more`: further arrays by name: fastText's `pieces`, and of the first
+    BESIDE words, in float16, the output vectors (`outputs`) or GloVe's `contexts` and `biases`.
     """
 
     epoch: int
