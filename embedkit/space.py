@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,8 +125,11 @@ class Space:
             origin=self.origin,
         )
 
-    def to_parquet(self, path: Path | str) -> None:
-        """Write one Parquet file: column "item", column "vector" (fixed-size list of float32), the meta columns."""
+    def to_parquet(self, path: Path | str | BinaryIO) -> None:
+        """Write one Parquet file: column "item", column "vector" (fixed-size list of float32), the meta columns.
+
+        `path` may be a file that is open.
+        """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -141,11 +144,12 @@ class Space:
         pq.write_table(table.replace_schema_metadata(metadata), path)
 
     @classmethod
-    def from_parquet(cls, path: Path | str) -> Space:
+    def from_parquet(cls, path: Path | str | BinaryIO) -> Space:
         """Read what `to_parquet` wrote; raises DamagedFile."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        name = Path(path).name if isinstance(path, (str, Path)) else "This file"
         try:
             table = pq.read_table(path)
             about = json.loads((table.schema.metadata or {}).get(b"embedkit", b"{}"))
@@ -155,8 +159,9 @@ class Space:
             meta = table.drop_columns(["item", "vector"]).to_pandas()
             origin = Origin(**about.get("origin", {"method": "parquet"}))
         except (OSError, KeyError, ValueError, AttributeError, TypeError, pa.ArrowException) as error:
-            raise DamagedFile(f"{Path(path).name} is not a space that embedkit wrote: {error}") from error
-        return cls(about.get("key", Path(path).stem), about.get("title", Path(path).stem), items, vectors, meta, origin)
+            raise DamagedFile(f"{name} is not a space that embedkit wrote: {error}") from error
+        stem = Path(name).stem
+        return cls(about.get("key", stem), about.get("title", stem), items, vectors, meta, origin)
 
 
 def frozen(values: Any) -> np.ndarray[Any, Any]:

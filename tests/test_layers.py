@@ -16,7 +16,18 @@ SOURCE = ROOT / "embedkit"
 FLOORS = (
     {"errors", "_version"},
     {"space", "store", "jobs", "registry", "worker", "paths"},
-    {"projection", "quality", "neighbors", "umap_engine", "umap_kernel", "maps", "export", "compare", "clusters"},
+    {
+        "projection",
+        "quality",
+        "neighbors",
+        "umap_engine",
+        "umap_kernel",
+        "maps",
+        "export",
+        "compare",
+        "clusters",
+        "explore",
+    },
     {"sources", "encoders"},
     {"words", "contexts", "images", "interactions", "figures", "files"},
     {"__init__", "__main__", "assets_recipe", "catalog", "cli"},  # these see all rooms
