@@ -1,6 +1,7 @@
 """Static words: one vector a word, whatever the sentence."""
 
 from embedkit.words.analogies import CategoryScore, score_category
+from embedkit.words.documents import mean_of_words, sections
 from embedkit.words.lists import OPENING, Parsed, frequent, opening_topics, parse_words, topics
 from embedkit.words.methods import fasttext, glove, lsa, word2vec
 from embedkit.words.minilm import minilm, to_table
@@ -18,10 +19,12 @@ __all__ = [
     "glove",
     "is_here",
     "lsa",
+    "mean_of_words",
     "minilm",
     "opening_topics",
     "parse_words",
     "score_category",
+    "sections",
     "tables",
     "to_table",
     "topics",
