@@ -133,7 +133,7 @@ def recipe() -> WordRecipe | None:
     except EmbedkitError as error:
         st.error(str(error), icon=":material/error:")
         return None
-    st.session_state["w_pressed"] = pressed
+    st.session_state["w_pressed"] = st.session_state.pop("w_go", False) or pressed
     return made
 
 

@@ -27,6 +27,7 @@ from ui.train_words_setup import Setup
 NEAR = 8  # neighbors of a column
 TOPICS = 6  # on the map
 CSV_WORDS = 20_000
+LITTLE = 5_000_000  # words of a text
 TRY_WORDS = ("king", "war", "music", "water")  # one of them is asked for at first, if the text knows it
 
 
@@ -363,28 +364,33 @@ def _scores(job: Job) -> None:
 
 _TESTS = {"semantic": "Analogies, semantic", "syntactic": "Analogies, syntactic", "all": "Analogies, all"}
 _WHY = {
-    "skip-gram": "A word's vector learns to tell its neighbors in the text from words drawn at random. Words with the same neighbors are pulled to the same place, so what is near means what is used alike.",
-    "CBOW": "The mean of the neighbors' vectors learns to tell the word between them from words drawn at random. A frequent word gets most of the moves, so CBOW is quick and rare words fare worse than by skip-gram.",
+    "skip-gram": "A word's vector learns to tell its neighbors in the text from words drawn at random. Words with the same neighbors are pulled to the same place, so what is near is used alike.",
+    "CBOW": "The mean of the neighbors' vectors learns to tell the word between them from words drawn at random. One guess a window makes it several times as fast as skip-gram, which the notes of word2vec find better for rare words.",
     "fastText": "As skip-gram, but a word is the mean of its own vector and those of its pieces of three to six letters. So words that share a stem start near each other, and a word that the text never had gets a vector too.",
     "GloVe": "First all pairs of neighbors are counted, then vectors are fitted so that their inner products give the logarithms of the counts. What the text says is read once; what is learned again and again is the table.",
-    "LSA": "All pairs of neighbors are counted and set against chance; the singular value decomposition keeps the directions in which the table differs most. There are no epochs: it is found at once, and it is the best of its size.",
+    "LSA": "All pairs of neighbors are counted and set against chance; the singular value decomposition keeps the directions in which the table differs most. There are no epochs: no other table of so few numbers comes nearer to the counts, and it is found at once.",
 }
 
 
 def _explain(setup: Setup, job: Job, last: WordsSeen, word: str) -> None:
-    recipe = setup.recipe
+    recipe, tokens = setup.recipe, last.about["tokens"]
     why(
-        f"{_WHY[recipe.method]} At first related words (WordSim) come together, which share topics; finer likeness (SimLex) and analogies need more text than this. "
-        "Frequent words settle in the first epoch; rare ones move until the last, and with another seed to another place."
+        f"{_WHY[recipe.method]} {f'{tokens:,} words are little: rare words stand where chance put them. ' if tokens < LITTLE else ''}"
+        "From 16 million words of Wikipedia, skip-gram with 100 numbers reaches .68 on WordSim-353 and answers two of five analogies."
     )
     with arithmetic("w_sums") as is_open:
         if is_open:
             _sums(setup, last, word)
+    window = f"w_window_{train_words_setup.SHORT[recipe.method]}"
+    near = ("Window 2: neighbors of the same grammar", {window: 2.0, "w_go": True})
     tries(
         [
-            ("Window 2: neighbors of the same grammar", {f"w_window_{train_words_setup.SHORT[recipe.method]}": 2.0}),
-            ("fastText, and a word that no text has: 'kinglike'", {"w_method": "fastText", "w_word": "kinglike"}),
-            ("Sixty thousand words only: the Lee corpus", {"w_text": "Lee news"}),
+            near if recipe.window != 2 else ("Window 10: neighbors of the same topic", {window: 10.0, "w_go": True}),
+            (
+                "fastText, and a word that no text has: 'kinglike'",
+                {"w_method": "fastText", "w_word": "kinglike", "w_go": True},
+            ),
+            ("Sixty thousand words only: the Lee corpus", {"w_text": "Lee news", "w_go": True}),
         ]
     )
     _take_away(setup, last, last.epoch)

@@ -218,7 +218,7 @@ def _words(entry: Entry) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class WordsSeen:
-    """What is kept of an epoch: its vectors as a Space, the most frequent of `n` words first, and the curve until then.
+    """What is kept of an epoch: the HEAD most frequent of `n` words as a Space, and the curve until then.
 
     `curve` has a row an epoch, its columns are COLUMNS, nan where nothing was measured; `words` is the number of
     running words read, questions are ranks of the right answer of `questions`, 1 is right. `about` is what is known of
@@ -242,7 +242,7 @@ def seen_at(store: Store, key: str, epoch: int) -> WordsSeen | None:
     if entry is None:
         return None
     meta = entry.meta
-    space = Space(f"{key[:8]}/{epoch}", f"Epoch {epoch}", _words(entry), entry.arrays["vectors"])
+    space = Space(f"{key[:8]}/{epoch}", f"Epoch {epoch}", _words(entry)[:HEAD], entry.arrays["vectors"][:HEAD])
     questions = tuple(tuple(each) for each in meta["questions"])
     return WordsSeen(meta["epoch"], meta["epochs"], space, meta["n"], curve_of(meta["curve"]), questions, meta)
 
