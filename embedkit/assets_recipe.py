@@ -40,6 +40,7 @@ from embedkit.space import Space, Vectors
 from embedkit.store import Store, default_store, recipe_key, step_key
 from embedkit.words import frequent, minilm, opening_topics
 from embedkit.words.by_hand import OPENING_TEXT, HandRecipe, parse_sentences, state_at
+from embedkit.words.four_methods import Contest, methods_task
 from embedkit.words.recipe import distill, write_table
 from embedkit.words.word_training import Text, recipe_of, words_array
 from embedkit.words.word_training import training_key as words_key
@@ -52,6 +53,7 @@ __all__ = [
     "dots",
     "opening_maps",
     "opening_networks",
+    "write_four_methods",
     "write_networks",
     "write_pictures",
     "write_towers",
@@ -62,7 +64,7 @@ SHIPPED_WORDS = 2_000  # of the steps before the last; all of them would be 15 M
 
 
 def build(only: str | None = None, say: Callable[[str], None] = lambda text: None) -> None:
-    """Make the computed assets again, or one kind: words, maps, networks, towers, trained-words, pictures."""
+    """Make the computed assets again, or one kind of those that `python -m embedkit build-assets --help` lists."""
     if only in (None, "words"):
         say("Distilling the words from MiniLM: one to two minutes.")
         write_table(distill())
@@ -78,6 +80,9 @@ def build(only: str | None = None, say: Callable[[str], None] = lambda text: Non
     if only in (None, "trained-words"):
         say("Skip-gram on the sample of Wikipedia.")
         write_trained_words()
+    if only in (None, "four-methods"):
+        say("Five ways of learning words on the sample of Wikipedia: about a minute.")
+        write_four_methods()
     if only in (None, "pictures"):
         say("Pictures for the cards of the home page.")
         write_pictures()
@@ -204,6 +209,14 @@ def write_trained_words() -> None:
             store.put(step_key(key, n), head, step.meta, f"Skip-gram, step {n}")
     store.put(key, arrays, meta, "skip-gram of words")
     store.put_bytes(step_key(key, None), json.dumps(report.steps).encode(), "list of steps")
+
+
+def write_four_methods() -> None:
+    """Learn what the view of four methods opens with; the five trainings are made anew and do not ship."""
+    contest = Contest()
+    with tempfile.TemporaryDirectory() as folder:  # so that all seconds are of one run
+        made = methods_task(Report(), **contest.params(), store=Store(Path(folder)))
+    Store(ASSETS).put(contest.key, *made, "five trainings of words")
 
 
 def _write_films(folder: Path) -> None:

@@ -1,12 +1,13 @@
 """Train word vectors: by hand, a small step at a time, and for real, on a text."""
 
-from ui import train_words_hand, train_words_train
+from ui import train_words_hand, train_words_methods, train_words_train
 from ui.controls import choice
 from ui.frame import page
 
 VIEWS = {  # what stands in the link: the function that draws it
     "By hand": train_words_hand.view,
     "Train": train_words_train.view,
+    "Four methods": train_words_methods.view,
 }
 
 with page(

@@ -6,7 +6,7 @@ from typing import Any
 
 VIEWS = ("Map", "Analogy", "Axes", "Odd one out", "Strips")
 IMAGE_VIEWS = ("Train", "Walk", "Pitfalls", "Compare", "Search")
-TRAIN_VIEWS = ("By hand", "Train")
+TRAIN_VIEWS = ("By hand", "Train", "Four methods")
 INTERACTION_VIEWS = ("Train", "You", "Pitfalls", "Retrieval", "Transfer", "Web pages")
 LIST = "apple pear plum cherry bus train car tram king queen"
 
@@ -173,6 +173,21 @@ LINKS: dict[str, tuple[str, dict[str, Any]]] = {
             "LSA": {"w_window_lsa": 3, "w_smoothing": 1.0, "w_power": 0.0},
         }.items()
     },
+    "four methods": (
+        "pages/train_words.py",
+        {
+            "tw": "Four methods",
+            "f4_word": "music",
+            "f4_unseen": "goverment",
+            "f4_guess": "LSA",
+            "f4_who": "Only fastText",
+            "present": True,
+        },
+    ),
+    "four methods with other settings": (
+        "pages/train_words.py",
+        {"tw": "Four methods", "w_text": "Lee news", "f4_dims": 4, "f4_window": 2, "f4_min_count": 40, "f4_seed": 3},
+    ),
     "words learned from an own text": ("pages/train_words.py", {"tw": "Train", "w_text": "Own text"}),
 }
 
@@ -183,7 +198,7 @@ FREE = {
     "pages/contexts.py": {"cword", "pasted", "mine", "folder"},
     "pages/images.py": {"files", "weights", "x", "y", "back"},  # -1 is a place and a step; see test_images_page.py
     "pages/interactions.py": {"mlfolder", "ntitle", "q", "tback"},
-    "pages/train_words.py": {"hand_text", "hand_word", "w_word", "w_back"},
+    "pages/train_words.py": {"hand_text", "hand_word", "w_word", "w_back", "f4_word", "f4_unseen", "f4_other"},
 }
 
 # What a person gives to learn from stays with the session that brought it, pasted as well as uploaded.

@@ -46,7 +46,7 @@ from embedkit.sources.interactions import Interactions
 from embedkit.sources.pictures import Pictures
 from embedkit.space import Space, Vectors
 from embedkit.store import recipe_key, step_key
-from embedkit.words import CategoryScore, score_category, to_table
+from embedkit.words import CategoryScore, four_methods, score_category, to_table
 from embedkit.words import word_training as words_training
 from embedkit.words.by_hand import (
     Example,
@@ -60,6 +60,9 @@ from embedkit.words.by_hand import (
 )
 from embedkit.words.learning import WordRecipe
 from embedkit.words.word_training import Text, WordsSeen, keep_text
+
+
+_own: set[str] = set()
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -92,14 +95,16 @@ def meaning_of(found: Layers, row: int) -> Meaning:
     return meaning(space("words/minilm"), to_table(found.vectors[-1]), row, found.word)
 
 
-_own: set[str] = set()
-
-
 def keep_pictures(pictures: Pictures) -> Source:
     """A person's own pictures, where a training finds them until the server stops."""
     source = keep_own(pictures, pool().store)
     _own.add(source.own)
     return source
+
+
+def forget_later(key: str) -> None:
+    """Remove this result, a person's own, from the disk when the server stops."""
+    _own.add(key)
 
 
 def forget_own() -> None:
@@ -488,7 +493,7 @@ def words_seen(key: str, epoch: int) -> WordsSeen | None:
         return None
 
 
-@st.cache_resource(max_entries=48, show_spinner=False)
+@st.cache_resource(max_entries=16, show_spinner=False)  # two trainings; one of many words takes 20 MB an epoch
 def _words_seen(key: str, epoch: int) -> WordsSeen:
     found = words_training.seen_at(pool().store, key, epoch)
     if found is None:
@@ -512,7 +517,7 @@ def words_places(key: str, epoch: int, of: int) -> Vectors:
     return words_training.places_of(words_plane(key, of), seen.space)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@st.cache_resource(max_entries=2, show_spinner=False)
 def learned_words(text: Text, recipe: WordRecipe, epoch: int) -> tuple[Space, Vectors | None]:
     """All vectors of a finished training, or of the epoch where it was stopped, and fastText's pieces."""
     key = words_training.training_key(text, recipe)
@@ -520,3 +525,40 @@ def learned_words(text: Text, recipe: WordRecipe, epoch: int) -> tuple[Space, Ve
     if entry is None:
         raise embedkit.InputError("This training is no longer kept. Press Train again.")
     return words_training.space_of(entry, text, recipe), entry.arrays.get("pieces")
+
+
+def methods_job(contest: four_methods.Contest) -> Job:
+    """The job of learning a text by all methods, which `runs` finds for every visit as long as it has not ended."""
+    job = four_methods.request_methods(contest, pool())
+    _trainings()[job.key] = job
+    return job
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def compared(contest: four_methods.Contest) -> four_methods.Compared:
+    """What all methods learned from a text, of a finished job."""
+    entry = pool().store.get(contest.key)
+    if entry is None:
+        raise embedkit.InputError("These trainings are no longer kept. Press Learn again.")
+    return four_methods.compared_of(entry, contest)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def method_maps(contest: four_methods.Contest) -> dict[str, tuple[Projection, float]]:
+    """A small map of the same words by each method, and its kNN recall."""
+    found = compared(contest)
+    return four_methods.maps_of(found, four_methods.mapped_words(found)[0])
+
+
+@st.cache_resource(max_entries=64, show_spinner="Counting the pair in the text ...")
+def pair_sums(contest: four_methods.Contest, a: str, b: str) -> four_methods.PairSums:
+    """What three methods make of one pair of words."""
+    return four_methods.pair_sums(compared(contest), words_training.load_text(contest.text), a, b)
+
+
+def fasttext_pieces(contest: four_methods.Contest) -> Vectors | None:
+    """All pieces of fastText, where its training is kept whole."""
+    recipe = contest.recipe("fastText")
+    if pool().store.get_meta(words_training.training_key(contest.text, recipe)) is None:
+        return None
+    return learned_words(contest.text, recipe, recipe.epochs)[1]

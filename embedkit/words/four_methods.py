@@ -185,6 +185,7 @@ def methods_task(
     rows: list[dict[str, Any]] = []
     meta: dict[str, Any] = {"title": corpus.title, "tokens": corpus.n_tokens, "n": size, "licence": corpus.licence}
     meta |= {"year": corpus.year, "rows": rows, "left_out": {}}
+    pairs, cells = _met(corpus, size, what.window)
     for number, method in enumerate(METHODS):
         recipe = what.recipe(method)
         part = _Part(report, number, method, rows, store=store, key=training_key(what.text, recipe))
@@ -193,19 +194,13 @@ def methods_task(
         except InputError as error:
             meta["left_out"][method] = str(error)
             continue
-        if "pairs" not in meta:
-            counts = count_pairs(corpus, size, window=what.window)
-            own = np.repeat(np.arange(counts.n), np.diff(counts.starts)) == counts.cols
-            meta |= {"pairs": counts.m, "cells": 2 * counts.m - int(own.sum())}
-            del counts, own
         vectors, pieces = np.asarray(entry.arrays["vectors"]), entry.arrays.get("pieces")
         arrays[f"vectors.{method}"] = vectors[:HEAD].astype(np.float16)
         for name in ("outputs", "contexts", "biases"):
             if name in entry.arrays and method in ("skip-gram", "GloVe"):
                 arrays[f"{name}.{method}"] = entry.arrays[name]
-        learning = learning_bytes(
-            recipe, size, pairs=meta["pairs"], cells=meta["cells"], buckets=0 if pieces is None else len(pieces)
-        )
+        buckets = 0 if pieces is None else len(pieces)
+        learning = learning_bytes(recipe, size, pairs=pairs, cells=cells, buckets=buckets)
         kept = vectors.nbytes + (0 if pieces is None else pieces.nbytes)
         rows.append(
             {
@@ -226,6 +221,16 @@ def methods_task(
     if not rows:
         raise InputError("; ".join(meta["left_out"].values()))
     return arrays, meta
+
+
+def _met(corpus: Corpus, size: int, window: int) -> tuple[int, int]:
+    """How many pairs of words were met, (i, j) and (j, i) as one, and how many cells of the table they fill."""
+    try:
+        counts = count_pairs(corpus, size, window=window)
+    except InputError:  # none at all; GloVe and LSA say so themselves
+        return 0, 0
+    rows = np.repeat(np.arange(counts.n), np.diff(counts.starts))
+    return counts.m, 2 * counts.m - int((rows == counts.cols).sum())
 
 
 def _open_scores(words: Sequence[str], vectors: Vectors, pieces: Vectors) -> dict[str, Any]:
@@ -369,13 +374,13 @@ def compare_methods(contest: Contest | None = None) -> Compared:
 
 
 def mapped_words(found: Compared, many: int = MAPPED) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The words of the maps and the topic of each: five topics with most words here, then the most frequent, "".
+    """The words of the maps and the topic of each: four topics with most words here, then the most frequent, "".
 
     At most half of the words have a topic.
     """
     shown = found.shown
     lists = {topic: [word for word in words if word in shown] for topic, words in topics().items()}
-    common = sorted(lists, key=lambda topic: -len(lists[topic]))[:5]
+    common = sorted(lists, key=lambda topic: -len(lists[topic]))[:4]
     of: dict[str, str] = {}
     for topic in common:
         for word in lists[topic][: many // 10]:
