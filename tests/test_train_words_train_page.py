@@ -148,12 +148,20 @@ def test_analogies_by_epoch(pool: Pool) -> None:
 
 
 @pytest.mark.usefixtures("no_worker")
-def test_map_stays_where_it_is_and_the_words_move() -> None:
+def test_map_stays_where_it_is_and_the_words_move(pool: Pool) -> None:
     first, last = (figure(opened(w_back=back), "w_map") for back in (-6, 0))
     places = [np.array([place for _, place in sorted(dots(each).items())]) for each in (first, last)]
     assert places[0].shape == places[1].shape == (1_000, 2)
     assert np.median(np.linalg.norm(places[0] - places[1], axis=1)) > 0.1
     assert places[0].std() < places[1].std()  # the directions of the end mean nothing at the start
+    units = []
+    for epoch in (0, 8):
+        vectors = np.asarray(shipped(pool, epoch).space.vectors[:1_000], np.float64)
+        units.append(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    axes = np.linalg.svd(units[1] - units[1].mean(0), full_matrices=False)[2][:2].T
+    signs = np.sign(((units[1] - units[1].mean(0)) @ axes)[0] * places[1][0])
+    for unit, found in zip(units, places, strict=True):
+        np.testing.assert_allclose(found, (unit - units[1].mean(0)) @ axes * signs, atol=1e-3)
     for each, found in zip((first, last), places, strict=True):
         for axis in (0, 1):
             low, high = each["layout"][("xaxis", "yaxis")[axis]]["range"]

@@ -114,6 +114,18 @@ def test_frequent_questions_are_one_a_category(tiny: Any) -> None:
     assert frequent_questions({}) == ()
 
 
+def test_frequent_questions_are_those_whose_rarest_word_is_most_frequent(monkeypatch: pytest.MonkeyPatch) -> None:
+    sets = {
+        "x": (("a", "b", "c", "f"), ("a", "b", "c", "e")),
+        "y": (("d", "c", "b", "a"),),
+        "z": (("a", "b", "c", "?"),),
+    }
+    monkeypatch.setattr(analogies, "google_analogies", lambda: sets)
+    rows = {word: row for row, word in enumerate("abcdef")}
+    assert frequent_questions(rows) == (("d", "c", "b", "a"), ("a", "b", "c", "e"))
+    assert frequent_questions(rows, 1) == (("d", "c", "b", "a"),)
+
+
 @pytest.mark.parametrize("words", [(), ("king",), ("king", "queen", "man")])
 def test_too_little_to_ask_is_no_score(words: tuple[str, ...]) -> None:
     found = word_scores(words, np.ones((len(words), 3), np.float32))
