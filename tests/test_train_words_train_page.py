@@ -356,6 +356,22 @@ def test_odd_texts_are_survived(typed: str) -> None:
     assert "too short to learn from" in said
 
 
+def test_an_own_text_and_what_was_learned_of_it_go_when_the_server_stops(pool: Pool) -> None:
+    from ui import cache
+
+    at = opened(w_text="Own text", w_least=1, w_dims=2, w_epochs_sg=2)
+    at.text_area(key="w_paste").set_value(f"{SENTENCES} xqsecret xqsecret").run()
+    press(at, "Train")
+    run_until(at, lambda page: not page.progress)
+    found, _ = at.session_state["w_own"]
+    key = training_key(found, recipe_of("skip-gram", min_count=1, dims=2, epochs=2))
+    held = [path for path in pool.store.root.rglob("*.ek") if b"xqsecret" in path.read_bytes()]
+    assert pool.store.get_meta(key) is not None
+    assert len(held) == 5  # the text, the result, and the epochs 0, 1 and 2
+    cache.forget_own()
+    assert not [path for path in pool.store.root.rglob("*.ek") if b"xqsecret" in path.read_bytes()]
+
+
 def test_an_own_text_that_is_no_longer_kept_is_said(pool: Pool) -> None:
     at = opened(w_text="Own text", w_least=1, w_dims=2, w_epochs_sg=1, w_seed=77)
     at.text_area(key="w_paste").set_value(f"{SENTENCES} gone").run()

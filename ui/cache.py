@@ -61,7 +61,6 @@ from embedkit.words.by_hand import (
 from embedkit.words.learning import WordRecipe
 from embedkit.words.word_training import Text, WordsSeen, keep_text
 
-
 _own: set[str] = set()
 
 
@@ -479,6 +478,9 @@ def keep_own_text(corpus: Corpus) -> Text:
 def word_training(text: Text, recipe: WordRecipe) -> Job:
     """The job of learning words, which `runs` finds for every visit as long as it has not ended."""
     jobs, job = _trainings(), words_training.request_training(text, recipe, pool())
+    if text.own:  # what was learned from a person's own text goes with it
+        for key in (job.key, *(step_key(job.key, n) for n in (None, *range(recipe.epochs + 1)))):
+            forget_later(key)
     for key in [key for key, each in list(jobs.items()) if each.finished]:
         jobs.pop(key, None)
     jobs[job.key] = job
