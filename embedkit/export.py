@@ -18,11 +18,14 @@ __all__ = [
     "by_hand_script",
     "compare_script",
     "coordinates_table",
+    "explorer_script",
     "layers_script",
     "map_script",
     "methods_script",
     "parquet",
     "pictures_lines",
+    "pitfalls_script",
+    "reader_script",
     "safe_csv",
     "towers_script",
     "vectors_table",
@@ -194,6 +197,45 @@ def methods_script(text: str, changed: Mapping[str, object], word: str, unseen: 
     )
 
 
+def pitfalls_script(name: str, text: str, seed: int, word: str = "") -> str:
+    """Python that measures the same experiment on learned words; an own text, "own", is read from its file."""
+    own = text == "own"
+    opened = 'keep_text(read_corpus(Path("mine.txt")), default_store())' if own else f"Text({text!r})"
+    home = "from embedkit.sources.corpora import read_corpus\nfrom embedkit.store import default_store\n" * own
+    lists = (
+        "for key in entry.arrays:\n"
+        "    if key.startswith('near.'):\n"
+        f"        print(key, *neighbors_in(entry, key.removeprefix('near.'), {word!r}))\n"
+    ) * bool(word)
+    return (
+        f"{'from pathlib import Path' * own}{chr(10) * 2 * own}{home}"
+        f"from embedkit.words.training_pitfalls import kept_experiment, {'neighbors_in, ' * bool(word)}results_in\n"
+        f"from embedkit.words.word_training import {'keep_text' if own else 'Text'}\n\n"
+        f"entry = kept_experiment({name!r}, {opened}, seed={seed})  # a minute or two; then it is kept\n"
+        f"for row in results_in({name!r}, entry):\n"
+        "    print(row)\n"
+        f"{lists}"
+    )
+
+
+def reader_script(words: str, part: str, read: Sequence[str], ranking: str, seed: int) -> str:
+    """Python that ranks the same unread titles for the same reader, by a rule and by a network."""
+    listed = "".join(f"    {name!r},\n" for name in read)
+    return (
+        "import numpy as np\n\nimport embedkit\n"
+        "from embedkit.words.reader import draw_readers, score, titles_of, train_network\n\n"
+        f"titles = titles_of(embedkit.load({words!r}), {part!r}, split={seed})\n"
+        f"read = titles.rows([\n{listed}])\n"
+        "unread = np.flatnonzero(~titles.readable)\n"
+        f"others = draw_readers(titles, 1_000, None, tested=False, split={seed})\n"
+        f"network = train_network(titles, others, {seed})\n"
+        f"for ranking in ({ranking!r}, 'network'):\n"
+        "    scores = score(ranking, titles, read, unread, network)\n"
+        "    for row in np.argsort(-scores, kind='stable')[:10]:\n"
+        "        print(ranking, titles.names[unread[row]], round(float(scores[row]), 4))\n"
+    )
+
+
 def by_hand_script(text: str, recipe: Mapping[str, object], counts: Mapping[str, int], word: str) -> str:
     """Python that trains CBOW and skip-gram on the same sentences as far as `counts` says, and asks what is near."""
     shared = "".join(f", {name}={value!r}" for name, value in recipe.items() if name != "method")
@@ -224,6 +266,40 @@ def map_script(key: str, word: str, items: Sequence[str], settings: Settings) ->
         f"    shown, method={settings.method!r}, dims={settings.dims}, seed={settings.seed}{params}\n)\n"
         "print(projection.coords[:3], embedkit.measure(shown, projection).recall)\n"
     )
+
+
+def explorer_script(
+    method: str, settings: Settings, pick: str, k: int, sample: tuple[int, str, int] | None, files: Sequence[str] = ()
+) -> str:
+    """Python that opens the same vectors (a method by its key, or `files`), answers the pick and makes the same map.
+
+    `sample`: size, column or "", seed.
+    """
+    params = "".join(f", {name}={value:g}" for name, value in settings.params)
+    metric = f", metric={settings.metric!r}"
+    lines = ["import embedkit"]
+    if method:
+        lines += ["", f"space = embedkit.load({method!r})"]
+    else:
+        named = ", ".join(f"Path({name!r})" for name in files or ("vectors.npy",))
+        lines = ["from pathlib import Path", "", *lines, "from embedkit.files import open_files", ""]
+        lines += [f"opened = open_files([{named}])", "print(*opened.said, sep='\\n')", "space = opened.space"]
+    if pick:
+        lines += [f"for neighbor in embedkit.search(space, {pick!r}, k={k}{metric}):"]
+        lines += ["    print(neighbor.rank, neighbor.item, round(neighbor.score, 4))"]
+    if sample is not None:
+        size, by, seed = sample
+        column = f", by=columns(space)[{by!r}]" if by else ""
+        lines.insert(lines.index("import embedkit") + 1, "from embedkit.explore import columns, sample_rows")
+        lines += [f"rows = sample_rows(space, {size}, seed={seed}{column})"]
+        lines += ["space = space.take([space.items[row] for row in rows])"]
+    lines += [
+        "projection = embedkit.project(",
+        f"    space, method={settings.method!r}, dims={settings.dims}, seed={settings.seed}{metric}{params}",
+        ")",
+        f"print(projection.coords[:3], embedkit.measure(space, projection{metric}).recall)",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def layers_script(pairs: Sequence[tuple[str, str]], word: str, layer: int, model: str, folder: str) -> str:

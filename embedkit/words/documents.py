@@ -44,9 +44,8 @@ def mean_of_words(texts: Mapping[str, str], words: Space, *, key: str = "", titl
         rows = [words.rows[word] for word in found if word in words.rows]
         if not rows:
             none = f"none of its {len(found):,} words is" if found else "it has no words, so none is"
-            raise InputError(
-                f"'{name}' has no vector: {none} among the {words.n:,} of {words.title}. Leave it out, or give more text."
-            )
+            where = f"among the {words.n:,} of {words.title}"
+            raise InputError(f"'{name}' has no vector: {none} {where}. Leave it out, or give more text.")
         vectors[number] = words.vectors[rows].mean(0, dtype=np.float64)
         known.append(len(rows))
         unknown.append(len(found) - len(rows))

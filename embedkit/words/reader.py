@@ -45,6 +45,7 @@ __all__ = [
     "reader_task",
     "request_reader",
     "score",
+    "shared_titles",
     "titles_of",
     "train_network",
 ]
@@ -179,6 +180,14 @@ def titles_of(words: Space, part: str = "first", split: int = 0) -> Titles:
         int(space.meta["unknown"].sum()),
         len(texts) - len(kept),
     )
+
+
+@lru_cache(maxsize=6)
+def shared_titles(words: str = "words/word2vec", part: str = "first", split: int = 0) -> Titles:
+    """`titles_of` the method of words with this key, shared."""
+    from embedkit.registry import load
+
+    return titles_of(load(words), part, split)
 
 
 def _article(name: str, known: Mapping[str, str]) -> str:

@@ -20,7 +20,7 @@ from embedkit.jobs import Job, Pool
 from embedkit.neighbors import knn_graph
 from embedkit.sources.corpora import Corpus
 from embedkit.space import Space, Vectors, frozen
-from embedkit.store import Entry, recipe_key
+from embedkit.store import Entry, default_store, recipe_key
 from embedkit.words.cooccurrence import count_pairs
 from embedkit.words.gensim_models import Places, gensim_steps
 from embedkit.words.learning import WordRecipe, WordStep, learn
@@ -30,6 +30,7 @@ from embedkit.worker import Report
 
 __all__ = [
     "BANDS",
+    "BASE",
     "DIMENSIONS",
     "EXPERIMENTS",
     "LONG",
@@ -45,9 +46,12 @@ __all__ = [
     "dimension_task",
     "experiment_key",
     "held_out",
+    "kept_experiment",
     "neighbors_in",
     "portion",
     "request_experiment",
+    "results_in",
+    "run_experiment",
     "seeds_results",
     "seeds_task",
     "setting_results",
@@ -176,6 +180,29 @@ def request_experiment(name: str, text: Text, pool: Pool, seed: int = 0) -> Job:
     """The job of an experiment, one of EXPERIMENTS."""
     task, title = EXPERIMENTS[name]
     return pool.submit(task, _params(name, text, seed), title=title)
+
+
+def run_experiment(report: Report, name: str, text: Text, seed: int = 0) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Measure one of EXPERIMENTS here and now."""
+    own: dict[str, Callable[..., Any]] = {"dimension": dimension_task, "seeds": seeds_task}
+    task: Callable[..., Any] = own[name] if name in own else settings_task
+    found: tuple[dict[str, Any], dict[str, Any]] = task(report, **_params(name, text, seed))
+    return found
+
+
+def kept_experiment(name: str, text: Text, seed: int = 0) -> Entry:
+    """The result of an experiment: the one kept in the store, else measured here and now, and kept."""
+    if name not in EXPERIMENTS:
+        raise InputError(f"There is no experiment '{name}'; use one of: {', '.join(EXPERIMENTS)}.")
+    key = experiment_key(name, text, seed)
+    return default_store().get_or_make(key, lambda: run_experiment(Report(), name, text, seed), name=name)
+
+
+def results_in(name: str, entry: Entry) -> tuple[SettingResult | DimensionResult | SeedsResult, ...]:
+    """What was measured until now, of a result or of a step of one of EXPERIMENTS."""
+    if name == "dimension":
+        return dimension_results(entry)
+    return seeds_results(entry) if name == "seeds" else setting_results(entry)
 
 
 # The text
