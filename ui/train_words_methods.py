@@ -207,7 +207,7 @@ def _notes(found: Compared) -> None:
     st.caption(
         f"WordSim-353 and SimLex-999: Spearman's correlation with people; analogies: share answered right. All methods know the same words, so the same can be asked of each: {counted}. {_chance(scores['WordSim-353'].asked)}"
         + (" Only fastText can be asked the rest: its second row makes unknown words of their pieces." * opened)
-        + " Seconds: learning alone, on the machine that learned it. Keeps: bytes of the vectors, for fastText with its pieces. Learns with: bytes of the arrays that learning holds, counted, without the text."
+        + " Seconds: learning alone, on the machine that learned it, where other work may have run beside it. Keeps: bytes of the vectors, for fastText with its pieces. Learns with: bytes of the arrays that learning holds, counted, without the text."
     )
 
 
@@ -378,7 +378,7 @@ def _explain(found: Compared, word: str, near: Mapping[str, tuple[Neighbor, ...]
         "All of them learn from the same thing: which words stand near which. Skip-gram, CBOW and fastText read the text again and again and tell neighbors from drawn words; GloVe and LSA count all pairs once and then look at the table alone. "
         "Skip-gram with negative sampling comes near to factoring a table of PMI shifted by log k (Levy and Goldberg 2014), so on a small text the differences between the methods come as much from settings as from ideas. "
         "fastText spends its numbers on pieces: analogies of grammar (slow : slowly) are then largely questions of spelling, which it answers far more often, at several times the time and memory; and it alone has an answer for a word that it never saw. "
-        "That answer is about spelling first: it is good for *kinglike*, and as sure of itself for a word that means nothing."
+        "That answer is about spelling first: it is good for *kinglike*, and hardly less sure of itself for a word that means nothing."
     )
     with arithmetic("f4_sums") as is_open:
         if is_open:
