@@ -9,7 +9,7 @@ endif
 PORT ?= 8501
 ADDRESS ?= localhost
 
-.PHONY: run test lint bench assets clean
+.PHONY: run test lint bench assets points clean
 
 run: $(VENV)/run.stamp
 	@$(BIN)/python -m streamlit run app.py --server.port $(PORT) --server.address $(ADDRESS)
@@ -27,6 +27,10 @@ bench: $(VENV)/dev.stamp
 
 assets: $(VENV)/dev.stamp
 	$(BIN)/python -m embedkit build-assets
+
+# The map of many points, bundled anew; needs Node.js, the app does not.
+points:
+	cd ui/points_src && npm ci && npm run build
 
 # A stamp is newer than its list once everything on the list is installed.
 $(VENV)/run.stamp: requirements.txt | $(BIN)
