@@ -18,6 +18,7 @@ if __name__ == "__main__":
             st.Page(
                 "pages/train_words.py", title="Train word vectors", icon=":material/stairs:", url_path="train-words"
             ),
+            st.Page("pages/explorer.py", title="Explorer", icon=":material/travel_explore:", url_path="explorer"),
         ],
         position="top",
     ).run()

@@ -36,6 +36,7 @@ PICTURES = {
     "/contexts": (".js-plotly-plot .main-svg >> nth=0", 6.0),
     "/images": (".js-plotly-plot .main-svg >> nth=0", 4.0),
     "/train-words": (".js-plotly-plot .main-svg >> nth=0", 4.0),
+    "/explorer": (".js-plotly-plot .main-svg >> nth=0", 4.0),
 }
 WORDS = ("pear", "bank", "river", "king", "music", "green", "dog", "paris", "law", "train", "sugar", "war")
 

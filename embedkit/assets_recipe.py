@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from embedkit.contexts import read_layers, sentences_of, shared_map
+from embedkit.explore import shuffled
 from embedkit.figures.style import mark_of
 from embedkit.images import Recipe, Source, fit_pca, load_source, pca_key, train_task, training_key
 from embedkit.images.classifiers import ClassifierRecipe
@@ -35,6 +36,7 @@ from embedkit.interactions.transfer import TASK as TRANSFER_TASK
 from embedkit.interactions.transfer import transfer_task
 from embedkit.maps import Settings, map_key, pack_map, result_now
 from embedkit.paths import ASSETS
+from embedkit.registry import load
 from embedkit.sources.pictures import Pictures
 from embedkit.space import Space, Vectors
 from embedkit.store import Store, default_store, recipe_key, step_key
@@ -89,10 +91,12 @@ def build(only: str | None = None, say: Callable[[str], None] = lambda text: Non
 
 
 def opening_maps() -> tuple[tuple[Space, Settings], ...]:
-    """The spaces and settings with which the page of words opens without computing anything."""
+    """The spaces and settings with which the pages of words and the explorer open without computing anything."""
     whole = minilm()
     lists = (opening_topics(whole)[0], frequent(whole, 2_000))
-    return (*((whole.take(items), Settings()) for items in lists), (whole, Settings()))
+    digits = load("images/pixels")
+    explored = ((digits, Settings()), (shuffled(digits), Settings()))
+    return (*((whole.take(items), Settings()) for items in lists), (whole, Settings()), *explored)
 
 
 def opening_networks() -> tuple[tuple[Recipe, bool], ...]:
@@ -159,6 +163,7 @@ def write_pictures() -> None:
     _write(folder / "contexts.svg", dots(shared.coords[5], layers.senses, star=shared.star))
     _write_latent(folder)
     _write_films(folder)
+    _write_digits(folder)
     _write_by_hand(folder)
 
 
@@ -217,6 +222,14 @@ def write_four_methods() -> None:
     with tempfile.TemporaryDirectory() as folder:  # so that all seconds are of one run
         made = methods_task(Report(), **contest.params(), store=Store(Path(folder)))
     Store(ASSETS).put(contest.key, *made, "five trainings of words")
+
+
+def _write_digits(folder: Path) -> None:
+    space = load("images/pixels")
+    made = result_now(space, Settings())
+    rows = range(0, space.n, 8)
+    labels = space.meta["label"].astype(str)
+    _write(folder / "explorer.svg", dots(made.projection.coords[rows], tuple(labels.iloc[row] for row in rows)))
 
 
 def _write_films(folder: Path) -> None:

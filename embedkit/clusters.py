@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,14 @@ from embedkit.errors import InputError
 from embedkit.neighbors import knn_graph
 from embedkit.projection import near_layout
 from embedkit.space import Space, Vectors, frozen
+from embedkit.store import Entry, default_store, recipe_key
 
-__all__ = ["Clusters", "clusters", "names_of"]
+if TYPE_CHECKING:
+    from embedkit.jobs import Job, Pool
+
+__all__ = ["Clusters", "clusters", "clusters_now", "clusters_task", "names_of", "request_clusters"]
+
+TASK = "embedkit.clusters:clusters_task"
 
 MOST = 50_000  # rows; beyond that minutes
 DIMS, NEIGHBORS, EPOCHS = 5, 15, 200
@@ -88,6 +95,47 @@ def clusters(
         float(same[inside].mean()) if inside.any() else 0.0,
         float((shares**2).sum() * inside.mean()),
         _silhouette(space.unit, labels, seed),
+    )
+
+
+def request_clusters(space: Space, least: int, column: str, pool: Pool) -> Clusters | Job:
+    """The groups of a space if they are kept, else the job that finds them; named from `column` of its meta, or ""."""
+    key = recipe_key(TASK, digest=space.digest, least=least)
+    entry = pool.store.get(key)
+    if entry is not None:
+        return _named(entry, space, column)
+    vectors_key = recipe_key("vectors", digest=space.digest)
+    if pool.store.get_meta(vectors_key) is None:
+        pool.store.put(vectors_key, {"vectors": space.vectors}, {"title": space.title}, f"vectors of {space.title}")
+    params = {"vectors_key": vectors_key, "least": least}
+    return pool.submit(TASK, params, title=f"Groups among {space.n:,} items", key=key)
+
+
+def clusters_now(job: Job, space: Space, column: str) -> Clusters:
+    """The groups that a finished job found; raises what it ended with."""
+    return _named(job.result(), space, column)
+
+
+def clusters_task(
+    report: Callable[..., None], *, vectors_key: str, least: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Task of a worker: read the vectors from the store and find groups."""
+    entry = default_store().get(vectors_key)
+    if entry is None:
+        raise InputError("The vectors of these groups are no longer kept. Open the page again.")
+    vectors = entry.arrays["vectors"]
+    space = Space(vectors_key, "", tuple(map(str, range(len(vectors)))), vectors)
+    found = clusters(space, least=least, report=report)
+    figures = {name: getattr(found, name) for name in ("sizes", "outside", "purity", "chance", "silhouette")}
+    return {"labels": found.labels, "strength": found.strength}, figures
+
+
+def _named(entry: Entry, space: Space, column: str) -> Clusters:
+    labels = np.asarray(entry.arrays["labels"])
+    given = [str(text) for text in space.meta[column]] if column in space.meta else list(space.items)
+    figures = {**entry.meta, "sizes": tuple(entry.meta["sizes"])}
+    return Clusters(
+        labels=labels, strength=np.asarray(entry.arrays["strength"]), names=names_of(given, labels), **figures
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 VIEWS = ("Map", "Analogy", "Axes", "Odd one out", "Strips")
 IMAGE_VIEWS = ("Train", "Walk", "Pitfalls", "Compare", "Search")
+EXPLORER_VIEWS = ("Map", "Noise and settings", "Compare")
 TRAIN_VIEWS = ("By hand", "Train", "Four methods")
 INTERACTION_VIEWS = ("Train", "You", "Pitfalls", "Retrieval", "Transfer", "Web pages")
 LIST = "apple pear plum cherry bus train car tram king queen"
@@ -188,6 +189,47 @@ LINKS: dict[str, tuple[str, dict[str, Any]]] = {
         "pages/train_words.py",
         {"tw": "Four methods", "w_text": "Lee news", "f4_dims": 4, "f4_window": 2, "f4_min_count": 40, "f4_seed": 3},
     ),
+    "explorer": (
+        "pages/explorer.py",
+        {
+            "ex_src": "Handwritten digits, autoencoder",
+            "ex_method": "PCA",
+            "ex_metric": "Euclidean",
+            "ex_seed": 3,
+            "ex_color": "neighbors kept",
+            "ex_search": "7",
+            "ex_pick": "7 (7)",
+            "ex_k": 5,
+            "ex_guess": "About half",
+        },
+    ),
+    "explorer with a sample": (
+        "pages/explorer.py",
+        {
+            "ex_src": "Words, from MiniLM",
+            "ex_method": "PCA",
+            "ex_dims": 3,
+            "ex_by": "chance",
+            "ex_size": 300,
+            "ex_sample_seed": 2,
+            "present": True,
+        },
+    ),
+    "noise": (
+        "pages/explorer.py",
+        {"ex": "Noise and settings", "ex_method": "PCA", "ex_noise_guess": "how grouped it looks"},
+    ),
+    "spaces compared": (
+        "pages/explorer.py",
+        {
+            "ex": "Compare",
+            "ex_cmp": ["Handwritten digits, autoencoder", "Handwritten digits, pixels"],
+            "ex_ck": 3,
+            "ex_cmetric": "Euclidean",
+            "ex_cone": "7 (7)",
+            "ex_cguess": "over 80 %",
+        },
+    ),
     "words learned from an own text": ("pages/train_words.py", {"tw": "Train", "w_text": "Own text"}),
 }
 
@@ -199,6 +241,7 @@ FREE = {
     "pages/images.py": {"files", "weights", "x", "y", "back"},  # -1 is a place and a step; see test_images_page.py
     "pages/interactions.py": {"mlfolder", "ntitle", "q", "tback"},
     "pages/train_words.py": {"hand_text", "hand_word", "w_word", "w_back", "f4_word", "f4_unseen", "f4_other"},
+    "pages/explorer.py": {"ex_pick", "ex_search", "ex_open", "ex_sum", "ex_cone"},
 }
 
 # What a person gives to learn from stays with the session that brought it, pasted as well as uploaded.

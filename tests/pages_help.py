@@ -65,6 +65,11 @@ def train_words(**query: Any) -> AppTest:
     return open_page("pages/train_words.py", **query)
 
 
+def explorer(**query: Any) -> AppTest:
+    """The page for any vectors."""
+    return open_page("pages/explorer.py", **query)
+
+
 @contextmanager
 def workers(folder: Path, size: int = 1) -> Iterator[Pool]:
     """Workers of these tests alone, over an empty home and what ships; a stopped one is given no grace."""

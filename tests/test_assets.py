@@ -78,13 +78,13 @@ def test_the_words_stay_under_twelve_megabytes():
     assert sum(path.stat().st_size for path in (ASSETS / "words").iterdir()) < 12_000_000
 
 
-@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 4])
 def test_opening_maps_are_found_without_computing(number, tmp_path):
     space, settings = opening_maps()[number]
     made = stored_map(space, settings, Store(tmp_path, shipped=(ASSETS / "store",)))
     assert made is not None, "run: python -m embedkit build-assets --only maps"
     assert made.projection.coords.shape == (space.n, 2)
-    assert 0.5 < made.quality.trustworthiness <= 1
+    assert 0.5 < made.quality.trustworthiness <= 1 or number == 4  # the map of noise
 
 
 def test_the_recipe_still_makes_the_first_opening_map(tmp_path):
@@ -99,7 +99,7 @@ def test_the_recipe_still_makes_the_first_opening_map(tmp_path):
 def test_pictures_are_made_from_the_maps(tmp_path, monkeypatch):
     monkeypatch.setattr("embedkit.assets_recipe.ASSETS", tmp_path)
     write_pictures()
-    for name in ("words.svg", "contexts.svg", "images.svg", "interactions.svg", "train_words.svg"):
+    for name in ("words.svg", "contexts.svg", "images.svg", "interactions.svg", "train_words.svg", "explorer.svg"):
         made, shipped = ((folder / "home" / name).read_text("utf-8") for folder in (tmp_path, ASSETS))
         assert made.startswith("<svg")
         assert made.count("fill=") == shipped.count("fill=")

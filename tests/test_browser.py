@@ -26,6 +26,7 @@ PAGES = {
     "/images": "Pictures as points",
     "/interactions": "Users and items as points",
     "/train-words": "Train word vectors",
+    "/explorer": "Explore any vectors",
 }
 BINARY = (
     os.environ.get("CHROMIUM")

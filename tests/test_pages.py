@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("streamlit")
 
 from interaction_results import kept_results
-from page_links import FREE, IMAGE_VIEWS, INTERACTION_VIEWS, LINKS, LIST, TRAIN_VIEWS, UNBOUND, VIEWS
+from page_links import EXPLORER_VIEWS, FREE, IMAGE_VIEWS, INTERACTION_VIEWS, LINKS, LIST, TRAIN_VIEWS, UNBOUND, VIEWS
 from pages_help import (
     PAGES,
     ROOT,
@@ -54,6 +54,7 @@ EVERY = [
     *(("pages/images.py", {"view": view}) for view in IMAGE_VIEWS),
     *(("pages/interactions.py", {"do": view}) for view in INTERACTION_VIEWS),
     *(("pages/train_words.py", {"tw": view}) for view in TRAIN_VIEWS),
+    *(("pages/explorer.py", {"ex": view}) for view in EXPLORER_VIEWS),
 ]
 
 
@@ -142,6 +143,7 @@ def test_every_control_has_help_and_is_bound_to_the_link(path: str, query: dict[
         *(("pages/images.py", {"view": view}) for view in IMAGE_VIEWS if view not in ("Walk", "Search")),  # no figure
         *(("pages/interactions.py", {"do": view}) for view in INTERACTION_VIEWS),
         *(("pages/train_words.py", {"tw": view}) for view in TRAIN_VIEWS),
+        *(("pages/explorer.py", {"ex": view}) for view in EXPLORER_VIEWS),
     ],
 )
 def test_every_figure_and_table_has_alt_text(path: str, query: dict[str, str]) -> None:
@@ -228,6 +230,7 @@ def usual_values(path: str, query: tuple[tuple[str, str], ...]) -> dict[str, Any
         *(("pages/images.py", {"view": view}) for view in IMAGE_VIEWS),
         *(("pages/interactions.py", {"do": view}) for view in INTERACTION_VIEWS),
         *(("pages/train_words.py", {"tw": view}) for view in TRAIN_VIEWS),
+        *(("pages/explorer.py", {"ex": view}) for view in EXPLORER_VIEWS),
     ],
 )
 def test_bad_value_in_a_link_falls_back(path: str, query: dict[str, str], nonsense: str) -> None:
@@ -830,6 +833,7 @@ def raises(error: Exception) -> Any:
         ("pages/images.py", "ui.images_setup.load_source"),
         ("pages/interactions.py", "ui.interactions_train.request_towers"),
         ("pages/train_words.py", "ui.train_words_hand_lesson.stand"),
+        ("pages/explorer.py", "ui.explorer_map.request_map"),
     ],
 )
 def test_an_error_for_the_person_is_one_sentence(path: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -849,6 +853,7 @@ def test_an_error_for_the_person_is_one_sentence(path: str, name: str, monkeypat
         ("pages/images.py", "ui.images_setup.load_source"),
         ("pages/interactions.py", "ui.interactions_train.request_towers"),
         ("pages/train_words.py", "ui.train_words_hand_lesson.stand"),
+        ("pages/explorer.py", "ui.explorer_map.request_map"),
     ],
 )
 def test_a_bug_shows_as_a_bug(path: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,13 @@ CARDS = (
         "home/train_words.svg",
         "Words of four kinds on the plane that skip-gram made",
     ),
+    Card(
+        "pages/explorer.py",
+        "Explorer",
+        "Open your own vectors, from nearly any file: can the map be believed, would noise look like this, what did another model change?",
+        "home/explorer.svg",
+        "Handwritten digits by UMAP, a group for each digit",
+    ),
 )
 
 

@@ -1,0 +1,113 @@
+"""Which vectors the explorer shows: some that are here after the install, those of another page, or a person's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from embedkit.errors import EmbedkitError
+from embedkit.explore import columns, sample_rows
+from embedkit.space import Space
+from ui import cache, cache_explorer
+from ui.controls import BIND, text, whole_number
+
+HERE = {
+    "Handwritten digits, pixels": "images/pixels",
+    "Handwritten digits, autoencoder": "images/autoencoder",
+    "Words, from MiniLM": "words/minilm",
+    "Words, trained on Wikipedia": "words/word2vec",
+}
+LIMIT = 20_000  # points of a map that plotly moves well and UMAP lays out within a minute
+FILES = "Own files"
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """All vectors and those on the map; where they are from: a method's key, or files; the sample (size, by, seed)."""
+
+    whole: Space
+    shown: Space
+    method: str
+    files: tuple[str, ...]
+    sample: tuple[int, str, int] | None
+
+    @property
+    def stated(self) -> str:
+        """How many of how many are shown."""
+        n, all_n = self.shown.n, self.whole.n
+        return f"{n:,} vectors of {self.whole.d} numbers" if n == all_n else f"{n:,} of {all_n:,} vectors, a sample"
+
+
+def opened() -> Opened | None:
+    """The vectors that are chosen, cut to a sample where there are very many; else what to do is on the page already."""
+    source = str(
+        st.selectbox(
+            "Vectors",
+            [*HERE, FILES],
+            key="ex_src",
+            bind=BIND,
+            help="Some that are here after the install, or your own files of nearly any format.",
+        )
+    )
+    try:
+        found = _files() if source == FILES else (cache.space(HERE[source]), ())
+    except EmbedkitError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
+    if found is None:
+        return None
+    whole, said = found
+    for each in said:
+        st.caption(f":material/info: {each}")
+    shown, sample = _sample(whole)
+    files = tuple(name for name, _ in st.session_state.get("ex_given", ())) if source == FILES else ()
+    return Opened(whole, shown, HERE.get(source, ""), files, sample)
+
+
+def _files() -> tuple[Space, tuple[str, ...]] | None:
+    from embedkit.files import open_files
+
+    given = st.file_uploader(
+        "Files",
+        accept_multiple_files=True,
+        key="ex_files",
+        help="Up to 200 MB. Vectors with labels, a projector's pair, its config with tensors and sprite: all at once.",
+    )
+    if given:
+        name = tuple((file.name, file.file_id) for file in given)
+        if st.session_state.get("ex_given") != name:
+            opened = open_files([(file.name, file.getvalue()) for file in given])
+            st.session_state["ex_given"] = name
+            st.session_state["ex_said"] = opened.said
+            st.session_state["ex_open"] = cache_explorer.keep_space(opened.space)
+    key = text(
+        "Name of opened vectors",
+        "",
+        key="ex_open",
+        help="Comes by itself: what your files are called on this server, until it needs the room. It stands in the link.",
+        placeholder="open files above",
+    )
+    if not key:
+        st.info(
+            "Open vectors: .npy, .npz, CSV, TSV, Parquet, Arrow, JSONL, word2vec, GloVe, fastText .vec, safetensors, a projector's files, a zip of pictures, or a list of texts. "
+            "From the command line: `python -m embedkit open FILE`.",
+            icon=":material/upload:",
+        )
+        return None
+    return cache_explorer.kept_space(key), st.session_state.get("ex_said", ()) if given else ()
+
+
+def _sample(whole: Space) -> tuple[Space, tuple[int, str, int] | None]:
+    if whole.n <= LIMIT:
+        return whole, None
+    known = [name for name, column in columns(whole).items() if column.kind == "groups"]
+    size = whole_number("Sample", 100, LIMIT, 10_000, key="ex_size", help=f"Points on the map, 100 to {LIMIT:,}.")
+    by = st.selectbox(
+        "In proportion to", ["chance", *known], key="ex_by", bind=BIND, help="A column whose classes keep their shares."
+    )
+    seed = whole_number("Sample seed", 0, 9_999, 0, key="ex_sample_seed", help="Another seed draws other points.")
+    rows = sample_rows(whole, size, by=columns(whole).get(by or ""), seed=seed)
+    st.caption(f"On the map: {len(rows):,} of {whole.n:,}. Neighbors are looked for among all {whole.n:,}.")
+    column = "" if by in (None, "chance") else str(by)
+    return cache_explorer.sampled(whole, tuple(rows.tolist())), (size, column, seed)
