@@ -1,0 +1,19 @@
+"""Files: open any table of vectors as a Space, and save a Space in any format."""
+
+from embedkit.files.formats import FORMATS, Format
+from embedkit.files.given import COMMAND_LINE, UPLOAD, Limits
+from embedkit.files.opening import Opened, open_files
+from embedkit.files.saving import Saved, save_space, space_bytes
+
+__all__ = [
+    "COMMAND_LINE",
+    "FORMATS",
+    "UPLOAD",
+    "Format",
+    "Limits",
+    "Opened",
+    "Saved",
+    "open_files",
+    "save_space",
+    "space_bytes",
+]
