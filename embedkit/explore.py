@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,8 +51,17 @@ class Column:
     classes: tuple[tuple[str, int], ...]
 
 
+_known: WeakKeyDictionary[Space, dict[str, Column]] = WeakKeyDictionary()
+
+
 def columns(space: Space) -> dict[str, Column]:
-    """The columns of a space's meta by name."""
+    """The columns of a space's meta by name; read once a space."""
+    if space not in _known:
+        _known[space] = _columns(space)
+    return _known[space]
+
+
+def _columns(space: Space) -> dict[str, Column]:
     import pandas as pd
 
     found = {}

@@ -194,7 +194,8 @@ def layer_map(
 
 def trust_bars(recalls: Vectors, height: int = 170) -> go.Figure:
     """How many points keep which share of their true neighbors on the map."""
-    counts, _ = np.histogram(recalls, bins=np.linspace(-0.05, 1.05, 12))  # a bar for each tenth, tenths in the middle
+    known = recalls[~np.isnan(recalls)]  # of a very large map only a sample was measured
+    counts, _ = np.histogram(known, bins=np.linspace(-0.05, 1.05, 12))  # a bar for each tenth, tenths in the middle
     figure = go.Figure(
         go.Bar(
             x=np.linspace(0, 1, 11),
