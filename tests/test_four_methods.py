@@ -273,6 +273,7 @@ def test_examples_are_answered_from_what_is_kept_beside_the_table(found: Compare
         assert exact is not None
         assert kept.near[0].score == pytest.approx(exact.near[0].score, abs=2e-3)  # 16-bit numbers
     assert found.unseen("zebracorn") is None  # its pieces are not at hand
+    assert found.unseen("kinglikehood") is None  # some are
 
 
 def test_a_word_too_short_for_pieces(found: Compared) -> None:
@@ -319,7 +320,11 @@ def test_the_sums_of_a_pair_by_hand(found: Compared, home: Store) -> None:
 
 
 def test_what_is_kept_beside_a_training_is_the_trainings_own(found: Compared, home: Store) -> None:
-    *_, last = learn(lee(), LEE.recipe("GloVe"))
+    first, *_, last = learn(lee(), LEE.recipe("GloVe"))
+    rng = np.random.default_rng(0)
+    _laid_out(count_pairs(lee(), len(found.words), window=3), rng, lambda: None)
+    start = (rng.random((len(found.words), 2, 12), np.float32) - 0.5) / 13  # words, then contexts
+    np.testing.assert_allclose(np.float32(first.more["contexts"]), start[:HEAD, 1], atol=1e-4)
     np.testing.assert_array_equal(training(home, "GloVe").arrays["contexts"], last.more["contexts"])
     assert last.more["contexts"].shape == (HEAD, 12)
     assert last.more["biases"].shape == (HEAD, 2)
