@@ -352,17 +352,19 @@ def test_maps_show_the_same_words_and_are_only_turned(found: Compared) -> None:
     assert 1 < len({group for group in groups if group}) <= 4
     maps = maps_of(found, words)
     assert list(maps) == list(METHODS)
-    for method, (plane, recall) in maps.items():
+    for method, (coords, recall) in maps.items():
+        np.testing.assert_array_equal(coords, found.maps[method][0])
+        assert recall == found.maps[method][1]
         space = found.spaces[method]
         unit = Space("by hand", "by hand", words, space.unit[[space.items.index(word) for word in words]])
         flat = project(unit, method="pca")
         apart = np.linalg.norm(flat.coords[:40, None] - flat.coords[None, :40], axis=2)
-        turned = np.linalg.norm(plane.coords[:40, None] - plane.coords[None, :40], axis=2)
+        turned = np.linalg.norm(coords[:40, None] - coords[None, :40], axis=2)
         np.testing.assert_allclose(turned, apart, atol=1e-4)
         assert recall == pytest.approx(measure(unit, flat, k=10).recall)
-    first = maps["skip-gram"][0].coords
-    apart = {method: float(((plane.coords - first) ** 2).sum()) for method, (plane, _) in maps.items()}
-    mirrored = {method: float(((plane.coords * [-1, 1] - first) ** 2).sum()) for method, (plane, _) in maps.items()}
+    first = maps["skip-gram"][0]
+    apart = {method: float(((coords - first) ** 2).sum()) for method, (coords, _) in maps.items()}
+    mirrored = {method: float(((coords * [-1, 1] - first) ** 2).sum()) for method, (coords, _) in maps.items()}
     assert all(apart[method] <= mirrored[method] for method in maps)
 
 

@@ -545,13 +545,6 @@ def compared(contest: four_methods.Contest) -> four_methods.Compared:
     return four_methods.compared_of(entry, contest)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def method_maps(contest: four_methods.Contest) -> dict[str, tuple[Projection, float]]:
-    """A small map of the same words by each method, and its kNN recall."""
-    found = compared(contest)
-    return four_methods.maps_of(found, four_methods.mapped_words(found)[0])
-
-
 @st.cache_resource(max_entries=64, show_spinner="Counting the pair in the text ...")
 def pair_sums(contest: four_methods.Contest, a: str, b: str) -> four_methods.PairSums:
     """What three methods make of one pair of words."""

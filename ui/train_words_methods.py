@@ -238,7 +238,6 @@ def _clicked(key: str) -> None:
 def _maps(found: Compared, word: str) -> None:
     """The same words by each method, small and side by side."""
     names, groups = mapped_words(found)
-    maps = cache.method_maps(found.contest)
     st.session_state["f4_names"] = names
     st.markdown(f"**The same {len(names)} words on five maps**")
     marks = {}
@@ -248,12 +247,12 @@ def _maps(found: Compared, word: str) -> None:
             near = [each.row for each in search(part, word, k=4) if not each.asked][:3]
             marks[method] = MapMarks(pick=part.rows[word], near=tuple(near))
     with st.container(horizontal=True, gap="small"):
-        for method, (plane, recall) in maps.items():
+        for method, (coords, recall) in found.maps.items():
             with st.container(width=290):
                 short = train_words_setup.SHORT[method]
                 st.markdown(f"{method} · kNN recall {recall:.2f}")
                 chart(
-                    method_map(plane.coords, names, groups, marks=marks.get(method, MapMarks())),
+                    method_map(coords, names, groups, marks=marks.get(method, MapMarks())),
                     key=f"f4_map_{short}",
                     on_select=lambda short=short: _clicked(f"f4_map_{short}"),
                     selection_mode="points",

@@ -33,7 +33,6 @@ from embedkit.worker import Report
 
 if TYPE_CHECKING:
     from embedkit.jobs import Job, Pool
-    from embedkit.projection import Projection
 
 __all__ = [
     "EXAMPLES",
@@ -220,7 +219,11 @@ def methods_task(
         report.step(number, {}, {"rows": rows, "left_out": meta["left_out"]})
     if not rows:
         raise InputError("; ".join(meta["left_out"].values()))
-    return arrays, meta
+    report(1.0, "drawing the maps", rows=rows)
+    found = compared_of(Entry.of((arrays, meta)), what)
+    maps = maps_of(found, mapped_words(found)[0])  # here, and not on the page, which opens at once
+    arrays |= {f"map.{method}": coords for method, (coords, _) in maps.items()}
+    return arrays, {**meta, "recalls": {method: recall for method, (_, recall) in maps.items()}}
 
 
 def _met(corpus: Corpus, size: int, window: int) -> tuple[int, int]:
@@ -302,6 +305,11 @@ class Compared:
     def known(self) -> frozenset[str]:
         """All words that have a vector."""
         return frozenset(self.words)
+
+    @property
+    def maps(self) -> dict[str, tuple[Vectors, float]]:
+        """Where `mapped_words` stand by each method, (n, 2), and each map's kNN recall, as `maps_of` makes them."""
+        return {name: (self.arrays[f"map.{name}"], self.about["recalls"][name]) for name in self.spaces}
 
     def row(self, method: str) -> MethodRow:
         """The row of a method; raises InputError with the reason when there is none."""
@@ -389,19 +397,17 @@ def mapped_words(found: Compared, many: int = MAPPED) -> tuple[tuple[str, ...], 
     return (*of, *others), (*of.values(), *[""] * len(others))
 
 
-def maps_of(found: Compared, words: Sequence[str]) -> dict[str, tuple[Projection, float]]:
-    """A map of the same words by each method, PCA of their directions, and its kNN recall at 10.
+def maps_of(found: Compared, words: Sequence[str]) -> dict[str, tuple[Vectors, float]]:
+    """A map of the same words by each method, (n, 2), PCA of their directions, and its kNN recall at 10.
 
     The maps are turned and mirrored, which changes no distance, so that they lie as the first one does.
     """
-    from dataclasses import replace
-
     from scipy.linalg import orthogonal_procrustes
 
     from embedkit.projection import project
     from embedkit.quality import measure
 
-    made: dict[str, tuple[Projection, float]] = {}
+    made: dict[str, tuple[Vectors, float]] = {}
     first: Vectors | None = None
     for method, space in found.spaces.items():
         unit = Space(f"{space.key}/map", method, tuple(words), space.unit[[space.rows[word] for word in words]])
@@ -411,7 +417,7 @@ def maps_of(found: Compared, words: Sequence[str]) -> dict[str, tuple[Projection
         if first is None:
             first = coords
         turn, _ = orthogonal_procrustes(coords.astype(np.float64), first.astype(np.float64))
-        made[method] = replace(plane, coords=(coords @ turn).astype(np.float32)), recall
+        made[method] = (coords @ turn).astype(np.float32), recall
     return made
 
 
