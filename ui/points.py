@@ -63,11 +63,12 @@ LOADER = """export default function (component) {
 }"""
 BUNDLE = Path(__file__).with_name("points.js")
 MOST_CORNERS = 4_000
+BYTES = "application/octet-stream"
 
 _POINTS = st.components.v2.component("embedkit_points", html=HTML, css=CSS, js=LOADER)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Selection:
     """Rows that were picked, in order, and how: by "lasso", by "click", or not at all ("")."""
 
@@ -77,6 +78,7 @@ class Selection:
 
 
 NOTHING = Selection(np.empty(0, np.int64))
+NOTHING.rows.flags.writeable = False
 
 
 def points(
@@ -86,7 +88,7 @@ def points(
     codes: Any = None,
     groups: Sequence[str] = (),
     colors: Sequence[str] | None = None,
-    names: tuple[str, ...] | None = None,
+    names: Sequence[str] | None = None,
     gray: Any = None,
     picked: Any = None,
     labels: Iterable[tuple[int, str, bool]] = (),
@@ -110,13 +112,19 @@ def points(
     chosen = np.zeros(n, np.int64) if codes is None else np.asarray(codes)
     many = max(len(groups), int(chosen.max()) + 1 if n else 1, 1)
     palette = list(colors) if colors is not None else [COLORS[i % len(COLORS)] for i in range(many)]
+    if n and not 0 <= chosen.min() <= chosen.max() < len(palette):
+        raise ValueError(f"Codes from {chosen.min()} to {chosen.max()} do not fit {len(palette)} colors.")
     kind = np.uint8 if len(palette) < 256 else np.uint16
     place = coords.tobytes()
     version = _digest(place)
     own = f"{key}:picked"
 
     def answered() -> None:
-        selection = _selection(st.session_state[key].get("picked"), coords, hidden, version, st.session_state.get(own))
+        event = st.session_state[key].get("picked")
+        if not isinstance(event, dict):
+            return
+        st.session_state[f"{key}:turn"] = str(event.get("turn"))[:12]
+        selection = _selection(event, coords, hidden, version, st.session_state.get(own, NOTHING))
         if selection is not None:
             st.session_state[own] = selection
             if on_pick is not None:
@@ -126,15 +134,15 @@ def points(
     if len(selection.rows) and selection.rows[-1] >= n:
         selection = NOTHING
     rows = selection.rows if picked is None else np.unique(np.asarray(picked, np.int64))
+    rows = rows[(rows >= 0) & (rows < n)]
     low, high = (coords.min(0), coords.max(0)) if n else (np.zeros(2), np.ones(2))
     data: dict[str, Any] = {
         "code": _served(BUNDLE.read_bytes(), "text/javascript", "points"),
         "n": n,
         "version": version,
-        "coords": _served(place, "application/octet-stream", f"{key}:coords"),
-        "codes": _served(
-            np.where(hidden, len(palette), chosen).astype(kind).tobytes(), "application/octet-stream", f"{key}:codes"
-        ),
+        "turn": st.session_state.get(f"{key}:turn"),
+        "coords": _served(place, BYTES, f"{key}:coords", version),
+        "codes": _served(np.where(hidden, len(palette), chosen).astype(kind).tobytes(), BYTES, f"{key}:codes"),
         "bounds": [*map(float, low), *map(float, high)],
         "names": list(groups[:255]),
         "colors": palette,
@@ -148,14 +156,12 @@ def points(
     if len(rows):
         mask = np.zeros(n, bool)
         mask[rows] = True
-        data["picked"] = _served(
-            np.packbits(mask, bitorder="little").tobytes(), "application/octet-stream", f"{key}:mask"
-        )
+        data["picked"] = _served(np.packbits(mask, bitorder="little").tobytes(), BYTES, f"{key}:mask")
     shown = [(int(row), str(text), bool(bold)) for row, text, bold in labels]
     if shown:
         data["labels"] = _served(json.dumps(shown).encode(), "application/json", f"{key}:labels")
     if names is not None and n:
-        data["namesAt"] = _served(_name_table(names), "application/octet-stream", f"{key}:names")
+        data["namesAt"] = _served(_name_table(tuple(names)), BYTES, f"{key}:names")
     if n and (st.session_state.get(key) or {}).get("flat"):
         image, bounds = density_image(coords, codes=chosen, colors=palette, gray=hidden, picked=rows)
         data |= {"image": _served(image, "image/png", f"{key}:image"), "imageBounds": bounds}
@@ -163,27 +169,29 @@ def points(
     return selection
 
 
-def _selection(event: Any, coords: Vectors, hidden: Any, version: str, before: Selection | None) -> Selection | None:
+def _selection(
+    event: dict[str, Any], coords: Vectors, hidden: Any, version: str, before: Selection
+) -> Selection | None:
     """What the browser's message picks; None for one that belongs to other coordinates or makes no sense."""
-    if not isinstance(event, dict) or event.get("version") != version:
+    if event.get("version") != version:
         return None
     if event.get("clear"):
         return NOTHING
     row, polygon = event.get("row"), event.get("polygon")
-    if isinstance(row, int) and 0 <= row < len(coords):
+    if type(row) is int and 0 <= row < len(coords):
         return Selection(np.array([row]), "click")
     if not isinstance(polygon, list) or not 6 <= len(polygon) <= 2 * MOST_CORNERS or len(polygon) % 2:
         return None
-    if not all(isinstance(value, int | float) for value in polygon):
+    if not all(isinstance(value, int | float) and abs(value) < 1e300 for value in polygon):
         return None
     corners = np.array(polygon, np.float64).reshape(-1, 2)
     rows = rows_inside(coords, corners)
     rows = rows[~hidden[rows]]
-    known = before.rows if before is not None else NOTHING.rows
+    known = before.rows[before.rows < len(coords)]
     if event.get("how") == "add":
-        rows = np.union1d(known[known < len(coords)], rows)
+        rows = np.union1d(known, rows)
     elif event.get("how") == "remove":
-        rows = np.setdiff1d(known[known < len(coords)], rows)
+        rows = np.setdiff1d(known, rows)
     return Selection(rows, "lasso", tuple((float(x), float(y)) for x, y in corners))
 
 
@@ -191,13 +199,14 @@ def _digest(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def _served(content: bytes, kind: str, place: str) -> str:
+def _served(content: bytes, kind: str, place: str, digest: str = "") -> str:
     """An address on this server for `content`: the browser asks once for it, however often the page runs.
 
     Streamlit names large files by samples of them; our own checksum, given as the file's name, makes the address new
     whenever one byte is.
     """
-    address = runtime.get_instance().media_file_mgr.add(content, kind, f"embedkit:{place}", file_name=_digest(content))
+    name = digest or _digest(content)
+    address = runtime.get_instance().media_file_mgr.add(content, kind, f"embedkit:{place}", file_name=name)
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     return f"/{base}{address}" if base else address
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from embedkit.figures.style import GRAY, PICK
+from embedkit.figures.style import GRAY
 from embedkit.space import Vectors
 
 __all__ = ["density_image"]
@@ -28,8 +28,8 @@ def density_image(
 ) -> tuple[bytes, tuple[float, float, float, float]]:
     """PNG with a clear ground, and the bounds (left, bottom, right, top) of the image in the units of the map.
 
-    `codes` (n,) chooses among `colors`; points where `gray` (n,) is true show only where no others are; `picked` rows
-    stand over the others in one color, which fade.
+    `codes` (n,) chooses among `colors`; points where `gray` (n,) is true lie under the others, in gray; beside `picked`
+    rows all others fade.
     """
     from PIL import Image
 
@@ -44,37 +44,44 @@ def density_image(
     shown = np.ones(len(coords), bool) if gray is None else ~np.asarray(gray, bool)
     chosen = np.zeros(len(coords), np.intp) if codes is None else np.asarray(codes, np.intp)
 
-    image = np.zeros((width * height, 4), np.float32)
+    image = np.zeros((height, width, 4), np.float32)
+    wide = 3 if len(coords) < 300_000 else 2  # pixels a side of a point
+    fade = 1.0 if picked is None or not len(picked) else 0.5
     if not shown.all():
-        _lay(image, cell[~shown], np.array([_rgb(GRAY)], np.float32), None, 0.5)
-    fade = 1.0 if picked is None or not len(picked) else 0.35
-    _lay(image, cell[shown], paint, chosen[shown], fade)
+        _lay(image, cell[~shown], np.broadcast_to(_rgb(GRAY), (int((~shown).sum()), 3)), 0.5, wide)
+    _lay(image, cell[shown], paint[chosen[shown]], fade, wide)
     if fade < 1:
-        _lay(image, cell[np.asarray(picked)], np.array([_rgb(PICK)], np.float32), None, 1.0)
+        rows = np.asarray(picked, np.intp)
+        _lay(image, cell[rows], paint[chosen[rows]], 1.0, wide)
     answer = io.BytesIO()
-    pixels = np.round(image.reshape(height, width, 4) * [255, 255, 255, 255]).astype(np.uint8)
-    Image.fromarray(pixels, "RGBA").save(answer, "PNG", compress_level=3)
+    Image.fromarray(np.round(image * 255).astype(np.uint8), "RGBA").save(answer, "PNG", compress_level=3)
     return answer.getvalue(), (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
 
 
-def _lay(image: Any, cell: Any, paint: Any, chosen: Any, most: float) -> None:
-    """Put points over what `image` (cells, 4) holds: mean of their colors, opacity by the logarithm of their count."""
+def _lay(image: Any, cell: Any, color: Any, most: float, wide: int) -> None:
+    """Put points over `image` (height, width, 4): mean `color` (n, 3), opacity by the logarithm of their count."""
     if not len(cell):
         return
-    count = np.bincount(cell, minlength=len(image))
-    here = np.flatnonzero(count)
-    many = count[here]
-    if chosen is None:
-        color = np.broadcast_to(paint[0], (len(here), 3))
-    else:
-        sums = [np.bincount(cell, paint[chosen, i], len(image))[here] for i in range(3)]
-        color = np.stack(sums, 1) / many[:, None]
-    opacity = most * (FAINT + (1 - FAINT) * np.log(many) / max(float(np.log(many.max())), 1e-9))
-    under = image[here, 3]
-    total = opacity + under * (1 - opacity)
+    shape = image.shape[:2]
+    size = shape[0] * shape[1]
+    layers = [np.bincount(cell, weights, size) for weights in (None, *np.transpose(color))]
+    many, *sums = (_widened(layer.reshape(shape), wide) for layer in layers)
+    here = many > 0
+    count = many[here]
+    opacity = most * (FAINT + (1 - FAINT) * np.log(count) / max(float(np.log(count.max())), 1e-9))
+    under = image[here]
+    total = opacity + under[:, 3] * (1 - opacity)
     share = (opacity / total)[:, None]
-    image[here, :3] = share * color + (1 - share) * image[here, :3]
-    image[here, 3] = total
+    mean = np.stack([part[here] for part in sums], 1) / count[:, None]
+    image[here] = np.c_[share * mean + (1 - share) * under[:, :3], total]
+
+
+def _widened(counts: Any, wide: int) -> Any:
+    """Each count on a square of `wide` pixels around its own."""
+    answer = counts.astype(np.float64)
+    for axis in (0, 1):
+        answer = np.sum([np.roll(answer, step, axis) for step in range(-(wide // 2), wide - wide // 2)], axis=0)
+    return answer
 
 
 def _rgb(color: str) -> tuple[float, ...]:

@@ -32,7 +32,8 @@ def rows_inside(coords: Vectors, polygon: Any) -> np.ndarray[Any, np.dtype[np.in
     x, y = x[rows].astype(np.float64), y[rows].astype(np.float64)
     starts, ends = corners, np.roll(corners, -1, axis=0)
     if len(rows) * len(corners) <= FEW:
-        return rows[_odd(x[:, None], y[:, None], starts[None], ends[None]).sum(1) % 2 == 1]
+        answer = _odd(x[:, None], y[:, None], starts[None], ends[None]).sum(1) % 2 == 1
+        return np.asarray(rows[answer], np.int64)
 
     step = (high - low) / CELLS
     columns = np.minimum(((x - low[0]) / step[0]).astype(np.int32), CELLS - 1)
@@ -52,7 +53,7 @@ def rows_inside(coords: Vectors, polygon: Any) -> np.ndarray[Any, np.dtype[np.in
     chosen = edge[np.repeat(first[at], many) + turn]
     crossed = _odd(x[doubtful][point], y[doubtful][point], starts[chosen], ends[chosen])
     answer[doubtful] = np.bincount(point[crossed], minlength=len(doubtful)) % 2 == 1
-    return rows[answer]
+    return np.asarray(rows[answer], np.int64)
 
 
 def nearest_row(coords: Vectors, place: tuple[float, float], reach: float) -> int | None:

@@ -2,13 +2,14 @@
 import { build } from "esbuild"
 import { createHash } from "node:crypto"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
 
 const SOURCES = ["build.js", "main.js", "package-lock.json", "package.json"]
 const here = new URL(".", import.meta.url)
 const read = (path) => readFileSync(new URL(path, here), "utf8")
 
 const result = await build({
-  absWorkingDir: decodeURIComponent(here.pathname),
+  absWorkingDir: fileURLToPath(here),
   entryPoints: ["main.js"],
   bundle: true,
   format: "esm",

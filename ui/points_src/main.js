@@ -158,7 +158,7 @@ class PointMap {
       data.labels ? fetched(data.labels) : null,
     ])
     if (this.gone) return
-    const moved = this.coordsAddress !== data.coords
+    const moved = this.version !== data.version
     const recolored = this.codesAddress !== data.codes || this.colors !== data.colors.join() || this.theme !== this.ground
     const sameCount = this.n === data.n
     if (moved) this.place(new Float32Array(coords), data)
@@ -169,19 +169,20 @@ class PointMap {
     const wide = codes.byteLength > data.n
     this.codes = wide ? new Uint16Array(codes) : new Uint8Array(codes)
     this.labels = labels ? JSON.parse(new TextDecoder().decode(labels)) : []
-    if (moved && (!sameCount || !this.drawn)) this.reset(false)
-    if (this.plot && (moved || recolored)) await this.draw(data, moved && sameCount && this.drawn)
+    const glide = moved && sameCount && this.drawn && !matchMedia("(prefers-reduced-motion: reduce)").matches
+    if (moved && !(glide && this.plot)) this.reset()
+    if (this.plot && (moved || recolored)) await this.draw(data, glide)
     if (this.gone) return
-    if (moved && this.drawn && sameCount) this.reset(true)
-    Object.assign(this, { coordsAddress: data.coords, codesAddress: data.codes, colors: data.colors.join(), theme: this.ground })
+    Object.assign(this, { version: data.version, codesAddress: data.codes, colors: data.colors.join(), theme: this.ground })
     this.drawn = data.n > 0
-    this.pick(mask, data)
+    if (this.maskAddress !== data.picked || moved || recolored) this.pick(mask, data)
     if (this.flat) await this.loadImage(data)
     this.outline = null
     this.near()
     this.paint()
+    if (this.flat && !this.image) return
     this.stage.dataset.state = this.flat ? "flat" : "ready"
-    this.stage.dataset.coords = data.version
+    this.stage.dataset.version = data.version
   }
 
   place(flat, data) {
@@ -231,6 +232,7 @@ class PointMap {
   async draw(data, glide) {
     const { n } = data
     this.size()
+    this.plot.deselect({ preventEvent: true }) // it would keep the places that its points had
     if (!n) { await this.plot.clear(); return }
     const gray = data.colors.length
     const points = new Array(n)
@@ -251,16 +253,21 @@ class PointMap {
       pointSize: n > 300_000 ? 1.6 : n > 60_000 ? 2.2 : n > 5_000 ? 3.2 : 5, pointOrder: order,
       pointSizeSelected: n > 5_000 ? 1 : 2, pointOutlineWidth: 1,
     })
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches
-    this.gliding = glide && !still
-    if (this.gliding) this.wipe()
+    this.gliding = glide
+    if (glide) {
+      this.over.getContext("2d").clearRect(0, 0, this.over.width, this.over.height) // labels come again at the new places
+      this.stage.dataset.glides = Number(this.stage.dataset.glides ?? 0) + 1
+      this.turnTo(this.whole())
+    }
     await this.plot.draw(points, {
-      zDataType: "categorical", spatialIndex: this.index.data, transition: this.gliding, transitionDuration: GLIDE,
+      zDataType: "categorical", spatialIndex: this.index.data, transition: glide, transitionDuration: GLIDE,
     })
     this.gliding = false
+    this.look()
   }
 
   pick(mask, data) {
+    this.maskAddress = data.picked
     const rows = []
     if (mask) {
       const bits = new Uint8Array(mask)
@@ -294,17 +301,36 @@ class PointMap {
     if (!this.n || this.gone) return
     const whole = this.zoom === this.fit
     this.size()
-    if (whole) this.reset(false)
+    if (whole) this.reset()
     else this.look()
   }
 
-  reset(glide) {
+  whole() { // the zoom at which all points are in view
+    const fit = 0.93 * Math.min(this.wide / this.tall / this.half[0], 1 / this.half[1])
+    return Math.min(fit, 50) || 1
+  }
+
+  reset() {
     this.size()
-    if (!this.wide || !this.tall) return
-    this.fit = 0.93 * Math.min(this.wide / this.tall / this.half[0], 1 / this.half[1])
-    this.fit = Math.min(this.fit, 50)
-    this.zoom = this.fit; this.tx = 0; this.ty = 0
-    this.look(glide)
+    this.zoom = this.fit = this.whole()
+    this.tx = 0; this.ty = 0
+    this.look()
+  }
+
+  // The view goes along while the points glide, to where all of them will be in sight.
+  turnTo(fit) {
+    const from = [this.zoom, this.tx, this.ty], start = performance.now()
+    this.fit = fit
+    const step = (now) => {
+      const t = Math.min(1, Math.max(0, (now - start) / GLIDE)), share = t * t * (3 - 2 * t)
+      this.zoom = from[0] + share * (fit - from[0])
+      this.tx = from[1] * (1 - share)
+      this.ty = from[2] * (1 - share)
+      if (this.gone || !this.plot) return
+      this.look()
+      if (t < 1) requestAnimationFrame(step)
+    }
+    requestAnimationFrame(step)
   }
 
   look() {
@@ -325,10 +351,6 @@ class PointMap {
   toData(sx, sy) {
     const [x, y] = this.toMap(sx, sy)
     return [x * this.scale + this.center[0], y * this.scale + this.center[1]]
-  }
-
-  wipe() {
-    this.over.getContext("2d").clearRect(0, 0, this.over.width, this.over.height)
   }
 
   // What lies over the points: labels, the picked one, the lasso, the cross of the keyboard.
@@ -395,7 +417,7 @@ class PointMap {
       pen.strokeStyle = this.ground; pen.lineWidth = 3.5; pen.strokeText(text, left, y)
       pen.fillStyle = this.ink; pen.fillText(text, left, y)
     }
-    for (const [row, text] of this.close) if (this.picked?.includes(row)) write(row, text, true)
+    if (this.picked?.length === 1) for (const [row, text] of this.close) if (row === this.picked[0]) write(row, text, true)
     for (const [row, text, bold] of this.labels) {
       if (taken.length > most) break
       if (this.codes[row] !== gray) write(row, text, bold)
@@ -443,7 +465,7 @@ class PointMap {
       const what = event.target.closest("button")?.dataset.do
       if (what === "move" || what === "lasso") this.setMode(this.mode === what ? "" : what)
       else if (what === "in" || what === "out") this.zoomBy(what === "in" ? 1.5 : 1 / 1.5, this.wide / 2, this.tall / 2)
-      else if (what === "reset") this.reset(false)
+      else if (what === "reset") this.reset()
       else if (what === "clear") this.answer({ clear: true })
     }
   }
@@ -461,7 +483,7 @@ class PointMap {
   }
 
   down(event) {
-    if (event.button > 0) return
+    if (event.button > 0 || this.gliding || !this.drawn) return
     this.over.setPointerCapture(event.pointerId)
     this.over.focus({ preventScroll: true, focusVisible: false })
     const at = this.at(event)
@@ -517,7 +539,8 @@ class PointMap {
 
   answer(value) {
     this.say(value.polygon ? "Counting the points inside…" : this.count)
-    this.send({ ...value, version: this.data.version })
+    this.asked = (this.asked ?? 0) + 1 // comes back with the answer, which would else go unnoticed when it changes nothing
+    this.send({ ...value, version: this.version, turn: this.asked })
   }
 
   choose(at, reach) {
@@ -588,8 +611,8 @@ class PointMap {
     if (step) this.shift(...step)
     else if (event.key === "+" || event.key === "=") this.zoomBy(1.5, this.wide / 2, this.tall / 2)
     else if (event.key === "-") this.zoomBy(1 / 1.5, this.wide / 2, this.tall / 2)
-    else if (event.key === "0" || event.key === "Home") this.reset(false)
-    else if (event.key === "Escape") { if (this.outline) { this.outline = null; this.fingers.clear(); this.paint() } else this.answer({ clear: true }) }
+    else if (event.key === "0" || event.key === "Home") this.reset()
+    else if (event.key === "Escape") { if (this.outline) { this.outline = null; this.fingers.clear(); this.paint() } else if (this.data.count) this.answer({ clear: true }) }
     else if (event.key === "Enter" && event.shiftKey) { // all that is in view
       const corners = [[0, 0], [this.wide, 0], [this.wide, this.tall], [0, this.tall]]
       this.answer({ polygon: corners.flatMap(([x, y]) => this.toData(x, y)), how: "new" })
