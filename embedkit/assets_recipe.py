@@ -44,6 +44,7 @@ from embedkit.words import frequent, minilm, opening_topics
 from embedkit.words.by_hand import OPENING_TEXT, HandRecipe, parse_sentences, state_at
 from embedkit.words.four_methods import Contest, methods_task
 from embedkit.words.recipe import distill, write_table
+from embedkit.words.shipped import shipped_experiments
 from embedkit.words.word_training import Text, recipe_of, words_array
 from embedkit.words.word_training import training_key as words_key
 from embedkit.words.word_training import training_task as words_task
@@ -60,6 +61,7 @@ __all__ = [
     "write_pictures",
     "write_towers",
     "write_trained_words",
+    "write_word_pitfalls",
 ]
 
 SHIPPED_WORDS = 2_000  # of the steps before the last; all of them would be 15 MB
@@ -85,6 +87,8 @@ def build(only: str | None = None, say: Callable[[str], None] = lambda text: Non
     if only in (None, "four-methods"):
         say("Five ways of learning words on the sample of Wikipedia: about a minute.")
         write_four_methods()
+    if only in (None, "word-pitfalls"):
+        write_word_pitfalls(say)
     if only in (None, "pictures"):
         say("Pictures for the cards of the home page.")
         write_pictures()
@@ -230,6 +234,14 @@ def _write_digits(folder: Path) -> None:
     rows = range(0, space.n, 8)
     labels = space.meta["label"].astype(str)
     _write(folder / "explorer.svg", dots(made.projection.coords[rows], tuple(labels.iloc[row] for row in rows)))
+
+
+def write_word_pitfalls(say: Callable[[str], None] = lambda text: None) -> None:
+    """Measure what the views of pitfalls and of a reader open with."""
+    store = Store(ASSETS)
+    for name, key, make in shipped_experiments():
+        say(f"{name}: up to two minutes.")
+        store.put(key, *make(), f"experiment: {name}")
 
 
 def _write_films(folder: Path) -> None:

@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     each = commands.add_parser("build-assets", help="make the shipped files again by their recipes")
     each.add_argument(
         "--only",
-        choices=("words", "maps", "networks", "towers", "trained-words", "four-methods", "pictures"),
+        choices=("words", "maps", "networks", "towers", "trained-words", "four-methods", "word-pitfalls", "pictures"),
         help="one kind of them (default: all)",
     )
     each.set_defaults(command=_build)

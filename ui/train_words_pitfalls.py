@@ -137,7 +137,22 @@ def _window(entry: Entry, word: str) -> None:
         "Seconds are the processor's."
     )
     lists = {_window_name(each): neighbors_in(entry, f"{each.value}.{each.epochs}", word) for each in found}
+    if len(found) == 3:
+        st.caption(_reading(plain[2], found[2], plain[10]))
     _lists(entry, word, lists, "tp_near_window", "most frequent words, whose lists are kept")
+
+
+def _reading(few: SettingResult, many: SettingResult, wide: SettingResult) -> str:
+    """What the three rows say of the rule of thumb, from their numbers alone."""
+    said = []
+    for name, of in (("WordSim-353", "wordsim"), ("SimLex-999", "simlex")):
+        winner = _winner(getattr(many, of), getattr(wide, of))
+        said.append(f"on {name} {'neither' if winner.startswith('No') else winner.lower()} is ahead")
+    met = "more" if (wide.together.mean or 0) > (many.together.mean or 0) else "fewer"
+    return (
+        f"With as many pairs for both: {', '.join(said)}, and at window 10 {met} of the nearest were met near the word in the text. "
+        f"Without, window 2 has {_cell(few.together, percent=True)} of them, which says how little it had learned."
+    )
 
 
 def _control(found: Sequence[SettingResult]) -> str:
@@ -508,15 +523,16 @@ def _said(spread: Spread) -> str:
 
 
 _WHY = {
-    "window": "A narrow window meets mostly what stands in the same place of a sentence, a wide one what the text is about; so at a wide window more of the nearest words are such as stand beside the word in the text. "
-    "Whether a narrow one gives words that can stand for each other is a matter of how much text there is: it also meets fewer pairs, and what was seen too seldom is noise. "
-    "So the narrow window is learned a second time with as many pairs. On a text of this size the lists and the scores tell more than the rule.",
+    "window": "The rule of thumb: a narrow window gives words that can stand for each other, a wide one words of the same topic (Levy and Goldberg 2014). "
+    "But a narrow window also meets fewer pairs, and on a small text words that were seen too seldom are noise, whatever the window. "
+    "So the narrow one is learned a second time with as many pairs: only what is left between that and window 10 is the window's own doing. "
+    "Read the table before you believe the rule; a rule found on billions of words need not hold on half a million.",
     "dimension": "A vector of few numbers cannot keep all differences, so its loss is high on both parts of the text. With more numbers and more epochs the loss falls on what is learned from, but on lines that were kept out it stops falling and then rises: that is learning by heart. "
     "Large vectors start with small numbers and move slowly, so after few epochs they have not yet learned by heart what they could. "
     "And the loss is not the goal: a test of word pairs may go on rising while the held-out loss gets worse.",
     "negatives": "Each pair is told apart from so many words drawn at random, and each of them costs as much as the pair itself; so the time grows in a straight line. "
-    "More negatives say more about a pair that was seen once, which helps a small text; the original paper takes 5 to 20 there and 2 to 5 on large ones (Mikolov et al. 2013). "
-    "What is gained beyond a few has to be larger than what another seed changes.",
+    "More negatives say more about a pair that was seen once; the original paper takes 5 to 20 on small texts and 2 to 5 on large ones (Mikolov et al. 2013). "
+    "What is gained beyond a few has to be larger than what another seed changes, and it has to be worth the time: see whether it is.",
     "seeds": "Training starts from random numbers and draws its negatives by chance. What the text says often comes out each time; where ten words are about equally near, chance orders them. So a list of neighbors is a draw, not a fact, while a score over hundreds of pairs hardly moves. "
     "LSA has one best answer; here its SVD begins at random and stops when it hardly changes, so a few places differ. "
     "That a method gives the same answer twice does not make the answer sure: take lines of the same text anew, and both change far more (Antoniak and Mimno 2018).",

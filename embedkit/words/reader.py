@@ -205,7 +205,7 @@ def draw_readers(
     titles: Titles, count: int, read: int | None, *, tested: bool, split: int = 0, seed: int = 0
 ) -> list[Reader]:
     """Simulated readers who have read `read` titles, or 1, 3, 10 or 30 by chance; `tested` ones like other pairs of
-    topics than those to learn from."""
+    topics than those to learn from. Where a topic has too few titles, the other one gives the rest."""
     pairs = list(combinations(range(len(titles.topic_names)), LIKED))
     np.random.default_rng([split, 1]).shuffle(pairs)
     border = round(SHARE_HELD * len(pairs))
@@ -217,7 +217,9 @@ def draw_readers(
         many = int(chance.choice(READ)) if read is None else read
         columns = [chance.permutation(np.flatnonzero(titles.readable & (titles.topics == topic))) for topic in likes]
         shares = [(many + 1) // LIKED, many // LIKED]
-        rows = np.concatenate([rows[:share] for rows, share in zip(columns, shares, strict=True)])
+        first = [rows[:share] for rows, share in zip(columns, shares, strict=True)]
+        rest = [rows[share:] for rows, share in zip(columns, shares, strict=True)]
+        rows = np.concatenate([*first, *rest])[:many] if sum(map(len, first)) < many else np.concatenate(first)
         found.append(Reader(likes, rows))
     return found
 

@@ -184,10 +184,10 @@ def request_experiment(name: str, text: Text, pool: Pool, seed: int = 0) -> Job:
 
 def run_experiment(report: Report, name: str, text: Text, seed: int = 0) -> tuple[dict[str, Any], dict[str, Any]]:
     """Measure one of EXPERIMENTS here and now."""
-    own: dict[str, Callable[..., Any]] = {"dimension": dimension_task, "seeds": seeds_task}
-    task: Callable[..., Any] = own[name] if name in own else settings_task
-    found: tuple[dict[str, Any], dict[str, Any]] = task(report, **_params(name, text, seed))
-    return found
+    given = _params(name, text, seed)
+    if name == "dimension":
+        return dimension_task(report, **given)
+    return seeds_task(report, **given) if name == "seeds" else settings_task(report, **given)
 
 
 def kept_experiment(name: str, text: Text, seed: int = 0) -> Entry:
