@@ -15,7 +15,7 @@ from embedkit.space import Space, Vectors, frozen
 __all__ = ["Quality", "lost_and_invented", "map_neighbors", "measure"]
 
 SAMPLE = 2_000  # points whose ranks are counted; over all n^2 ranks of 22,000 points this would take a minute
-SCORES, FEWEST = 100_000_000, 200  # beyond 50,000 points: distances that are taken, and the smallest sample
+SCORES, FEWEST = 40_000_000, 100  # beyond 50,000 points: distances that are taken, and the smallest sample
 BLOCK = 4_000_000  # distances at once
 PAIRS = 20_000  # pairs of points for the rank correlation of distances
 
@@ -59,7 +59,7 @@ def measure(space: Space, projection: Projection, k: int = 10, metric: Metric = 
     """Measure a projection of `space`; k is cut to what n allows (2k < n).
 
     Up to 2,000 points all ranks are counted; beyond that for a seeded sample of 2,000 points against all n. Beyond
-    50,000 the true neighbors are looked for, exactly, for the sample alone, which falls to 200 at 1,000,000.
+    50,000 the true neighbors are looked for, exactly, for the sample alone, which falls to 100 at 1,000,000.
     """
     if len(projection.coords) != space.n:
         raise InputError(f"The map has {len(projection.coords):,} points, the space {space.n:,} items.")

@@ -13,6 +13,8 @@ from embedkit.clusters import Clusters, clusters_now
 from embedkit.errors import EmbedkitError, InputError
 from embedkit.explore import Column, columns, groups_of, matching, sum_of
 from embedkit.figures import MapMarks, point_map, trust_bars
+from embedkit.figures.style import shade_colors
+from embedkit.figures.thinning import spread_rows
 from embedkit.jobs import Job
 from embedkit.maps import MadeMap, Settings, map_key, request_map, result_of
 from embedkit.neighbors import Metric, search
@@ -20,10 +22,13 @@ from embedkit.quality import lost_and_invented
 from embedkit.space import Space
 from ui import cache, cache_explorer, work
 from ui.controls import BIND, choice, map_settings, text, whole_number
-from ui.explorer_open import Opened
+from ui.explorer_open import LIMIT, Opened
 from ui.explorer_take import take_away
 from ui.frame import MAP_NOTE, arithmetic, ask, chart, tries, why
+from ui.points import Selection, points
 
+MOST_LAID_OUT = 200_000
+STEPS = 5  # colors of a column of numbers on a very large map
 TRUST, GROUPS, NOTHING = "neighbors kept", "groups found", "nothing"
 METRICS: dict[str, Metric] = {"cosine": "cosine", "Euclidean": "euclidean", "dot product": "dot"}
 
@@ -50,6 +55,12 @@ def view(opened: Opened, settings: Settings) -> None:
         key="ex_guess",
     )
     looked = _look(opened, settings.metric)
+    if space.n > MOST_LAID_OUT and settings.method != "pca":
+        st.error(
+            f"{settings.method.upper()} of {space.n:,} points would take an hour or more; at most {MOST_LAID_OUT:,} are laid out. Take a sample, or PCA.",
+            icon=":material/error:",
+        )
+        return
     made = _made(space, settings)
     if made is None:
         return
@@ -217,9 +228,58 @@ def _group_names(found: Clusters) -> tuple[str, ...]:
     return tuple("in no group" if x < 0 else names[x] if x in shown else "smaller groups" for x in found.labels)
 
 
-def _figure(made: MadeMap, looked: Looked, opened: Opened) -> go.Figure:
+def _many(made: MadeMap, looked: Looked) -> None:
+    """A map of more points than plotly moves well: our own component."""
     space = made.projection.space
     assert space is not None
+    colored = _colored(made, looked)
+    groups: tuple[str, ...] = ()
+    codes = None
+    colors = None
+    if "groups" in colored:
+        named = np.asarray(colored["groups"])
+        groups = tuple(dict.fromkeys(named.tolist()))
+        places = {name: number for number, name in enumerate(groups)}
+        codes = np.array([places[name] for name in named.tolist()], np.uint8)
+    elif "shade" in colored:
+        shade = np.nan_to_num(np.asarray(colored["shade"], np.float64))
+        codes = np.minimum((shade * STEPS).astype(np.uint8), STEPS - 1)
+        colors = shade_colors(STEPS)
+        groups = tuple(f"{colored['shade_title']}: from {number / STEPS:g}" for number in range(STEPS))
+    marked = []
+    if looked.pick is not None and looked.pick in space:
+        marked = [n.row for n in search(space, looked.pick, looked.k, looked.metric)]
+    shown = points(
+        made.projection.coords,
+        key="ex_many",
+        codes=codes,
+        groups=groups,
+        colors=colors,
+        names=space.items,
+        gray=~looked.match,
+        picked=marked or None,
+        labels=[(int(row), space.items[row], False) for row in spread_rows(made.projection.coords, gray=~looked.match)],
+        alt=f"Map of {space.n:,} vectors by {made.projection.method}",
+        on_pick=lambda found: _picked(space, found),
+    )
+    if len(shown.rows):
+        st.caption(f"{len(shown.rows):,} of {space.n:,} points are selected.")
+
+
+def _picked(space: Space, found: Selection) -> None:
+    """A click becomes the pick, a lasso the selected rows."""
+    if found.how == "click" and len(found.rows) == 1:
+        st.session_state["ex_pick"] = space.items[int(found.rows[0])]
+    else:
+        st.session_state["ex_rows"] = tuple(space.items[row] for row in found.rows.tolist())
+
+
+def _figure(made: MadeMap, looked: Looked, opened: Opened) -> go.Figure | None:
+    space = made.projection.space
+    assert space is not None
+    if space.n > LIMIT and made.projection.dims == 2:
+        _many(made, looked)
+        return None
     st.session_state["ex_names"] = space.items
     marks = MapMarks()
     if looked.pick is not None and looked.pick in space:
@@ -290,7 +350,11 @@ def _answer(opened: Opened, made: MadeMap, looked: Looked) -> None:
             st.info("It is not in the sample on this map.", icon=":material/info:")
             return
         row = space.row(looked.pick)
-        st.metric("Of its true neighbors the map keeps near", f"{made.quality.point_recall[row]:.0%}", border=True)
+        kept = made.quality.point_recall[row]
+        if np.isnan(kept):
+            st.info("On a map of so many points only a sample was measured; this one is not among it.")
+            return
+        st.metric("Of its true neighbors the map keeps near", f"{kept:.0%}", border=True)
         lost, invented = lost_and_invented(space, made.projection, looked.pick, looked.k, looked.metric)
         st.markdown(f"**Lost by the map:** {', '.join(lost) or 'none'}")
         st.markdown(f"**Invented by the map:** {', '.join(invented) or 'none'}")

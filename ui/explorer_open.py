@@ -10,7 +10,7 @@ from embedkit.errors import EmbedkitError
 from embedkit.explore import columns, sample_rows
 from embedkit.space import Space
 from ui import cache, cache_explorer
-from ui.controls import BIND, text, whole_number
+from ui.controls import BIND, choice, text, whole_number
 
 HERE = {
     "Handwritten digits, pixels": "images/pixels",
@@ -18,7 +18,7 @@ HERE = {
     "Words, from MiniLM": "words/minilm",
     "Words, trained on Wikipedia": "words/word2vec",
 }
-LIMIT = 20_000  # points of a map that plotly moves well and UMAP lays out within a minute
+LIMIT = 50_000  # points that plotly moves well
 FILES = "Own files"
 
 
@@ -100,6 +100,16 @@ def _files() -> tuple[Space, tuple[str, ...]] | None:
 
 def _sample(whole: Space) -> tuple[Space, tuple[int, str, int] | None]:
     if whole.n <= LIMIT:
+        return whole, None
+    if (
+        choice(
+            "On the map",
+            ["a sample", "all points"],
+            key="ex_points",
+            help=f"All {whole.n:,} points are drawn by WebGL; PCA is quick, UMAP of so many takes long.",
+        )
+        != "a sample"
+    ):
         return whole, None
     known = [name for name, column in columns(whole).items() if column.kind == "groups"]
     size = whole_number("Sample", 100, LIMIT, 10_000, key="ex_size", help=f"Points on the map, 100 to {LIMIT:,}.")

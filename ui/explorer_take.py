@@ -21,7 +21,7 @@ def take_away(
     k: int,
     metric: Metric,
     rows: tuple[str, ...],
-    figure: go.Figure,
+    figure: go.Figure | None,
 ) -> None:
     """The downloads, each made when it is asked for."""
     if presenting():
@@ -71,15 +71,17 @@ def take_away(
             on_click="ignore",
             icon=":material/grid_on:",
         )
-        st.download_button(
-            "Figure (HTML, works offline)",
-            lambda: figure.to_html(include_plotlyjs=True),
-            "map.html",
-            "text/html",
-            key="ex_get_figure",
-            on_click="ignore",
-            icon=":material/image:",
-        )
+        if figure is not None:
+            drawn = figure
+            st.download_button(
+                "Figure (HTML, works offline)",
+                lambda: drawn.to_html(include_plotlyjs=True),
+                "map.html",
+                "text/html",
+                key="ex_get_figure",
+                on_click="ignore",
+                icon=":material/image:",
+            )
         st.download_button(
             "All vectors (Parquet)",
             lambda: parquet(opened.whole),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["mark_of", "plain_layout"]
+import numpy as np
+
+__all__ = ["mark_of", "plain_layout", "shade_colors"]
 
 # Okabe and Ito 2008, yellow darkened for white paper
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#8A6D00", "#5B5B5B")
@@ -38,3 +40,11 @@ def plain_layout(height: int, **more: Any) -> dict[str, Any]:
         "dragmode": False,  # a finger on the map scrolls the page; the tool bar pans
         **more,
     }
+
+
+def shade_colors(count: int) -> list[str]:
+    """So many colors along SHADES, from low to high, as "#rrggbb"."""
+    places = [float(str(place)) for place, _ in SHADES]
+    ends = np.array([[int(str(color)[i : i + 2], 16) for i in (1, 3, 5)] for _, color in SHADES], np.float64)
+    mixed = [np.interp(np.linspace(0, 1, count), places, ends[:, channel]) for channel in range(3)]
+    return [f"#{round(r):02x}{round(g):02x}{round(b):02x}" for r, g, b in zip(*mixed, strict=True)]
