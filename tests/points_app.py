@@ -1,48 +1,59 @@
-"""A page of many points for the tests in a browser; what it shows follows from its address."""
+"""A page of many points for the tests in a browser; how many and what follows from its address."""
+
+import json
 
 import numpy as np
 import streamlit as st
 
 from embedkit.figures.thinning import group_rows, spread_rows
-from ui.points import points
+from ui import server
+from ui.points import Selection, points
+
+GROUPS = 5
 
 
-@st.cache_data
+def group_of(n: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, GROUPS, n)
+
+
 def places(n: int, turn: int) -> np.ndarray:
-    rng = np.random.default_rng(0)
-    group = rng.integers(0, 5, n)
-    angle = 2 * np.pi * group / 5 + 0.6 * turn
-    return (rng.normal(size=(n, 2)) + 4 * np.c_[np.cos(angle), np.sin(angle)]).astype(np.float32)
+    """Five heaps of points on a circle, turned a little."""
+    angle = 2 * np.pi * group_of(n) / GROUPS + 0.6 * turn
+    heaps = np.random.default_rng(1).normal(size=(n, 2)) + 4 * np.c_[np.cos(angle), np.sin(angle)]
+    return heaps.astype(np.float32)
 
 
-n = int(st.query_params.get("n", 100_000))
-turn = st.toggle("Other projection", key="turn")
-filtered = st.toggle("Filter", key="filter")
-st.button("Run again")
-coords = places(n, int(turn))
-codes = np.random.default_rng(0).integers(0, 5, n)
-names = tuple(f"point {i}" for i in range(n))
-gray = np.arange(n) % 2 == 1 if filtered else None
-labels = [(row, f"group {i}", True) for i, row in enumerate(group_rows(coords, codes, 5)) if row is not None]
-labels += [(int(row), names[row], False) for row in spread_rows(coords, gray=gray)]
-common = {"codes": codes, "groups": [f"group {i}" for i in range(5)], "names": names, "gray": gray, "labels": labels}
-if "two" in st.query_params:
-    left, right = st.columns(2)
+def told(selection: Selection) -> None:
+    st.json({"how": selection.how, "count": len(selection.rows), "sum": int(selection.rows.sum())})
+    st.html(f"<pre data-testid='outline' hidden>{json.dumps(selection.polygon)}</pre>")
 
-    def chosen(selection):
-        st.session_state.both = selection.rows
 
-    both = st.session_state.get("both", ())
-    with left:
-        points(coords, key="one", picked=both, on_pick=chosen, **common)
-    with right:
-        picked = points(places(n, 2), key="two", picked=both, on_pick=chosen, **common)
-    st.text(f"both: {len(both)}")
+def page() -> None:
+    n = int(st.query_params.get("n", 100_000))
+    turn, filtered = st.toggle("Other projection"), st.toggle("Filter")
+    st.button("Run again")
+    coords, names = places(n, int(turn)), tuple(f"point {i}" for i in range(n))
+    gray = np.arange(n) % 2 == 1 if filtered else None
+    labels = [
+        (row, f"group {i}", True) for i, row in enumerate(group_rows(coords, group_of(n), GROUPS)) if row is not None
+    ]
+    labels += [(int(row), names[row], False) for row in spread_rows(coords, gray=gray)]
+    common = {"codes": group_of(n), "groups": [f"group {i}" for i in range(GROUPS)], "names": names, "gray": gray}
+    if "two" in st.query_params:
+
+        def chosen(selection: Selection) -> None:
+            st.session_state.both = selection.rows
+
+        both = st.session_state.get("both", ())
+        for key, column, other in zip(("one", "two"), st.columns(2), (0, 2), strict=True):
+            with column:
+                points(places(n, other), key=key, picked=both, on_pick=chosen, **common)
+        st.text(f"both: {len(both)}")
+    elif not st.toggle("Away"):
+        told(points(coords, key="one", labels=labels, **common))
+
+
+if __name__ == "__main__":
+    page()
 else:
-    if not st.toggle("Away", key="away"):
-        picked = points(coords, key="one", **common)
-        st.session_state.last = picked
-    picked = st.session_state.last
-    rows = picked.rows
-    st.text(f"picked: {len(rows)} {picked.how} sum {int(rows.sum())} hash {abs(hash(rows.tobytes()))}")
-    st.json({"polygon": [list(corner) for corner in picked.polygon]}, expanded=False)
+    app = st.App(__file__, middleware=server.MIDDLEWARE)
