@@ -241,7 +241,8 @@ def write_word_pitfalls(say: Callable[[str], None] = lambda text: None) -> None:
     store = Store(ASSETS)
     for name, key, make in shipped_experiments():
         say(f"{name}: up to two minutes.")
-        store.put(key, *make(), f"experiment: {name}")
+        arrays, meta = make()
+        store.put(key, arrays, meta, f"experiment: {name}")
 
 
 def _write_films(folder: Path) -> None:
