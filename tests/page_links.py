@@ -241,7 +241,7 @@ FREE = {
     "pages/images.py": {"files", "weights", "x", "y", "back"},  # -1 is a place and a step; see test_images_page.py
     "pages/interactions.py": {"mlfolder", "ntitle", "q", "tback"},
     "pages/train_words.py": {"hand_text", "hand_word", "w_word", "w_back", "f4_word", "f4_unseen", "f4_other"},
-    "pages/explorer.py": {"ex_pick", "ex_search", "ex_open", "ex_sum", "ex_cone"},
+    "pages/explorer.py": {"ex_pick", "ex_search", "ex_open", "ex_sum", "ex_cone", "ex_more"},
 }
 
 # What a person gives to learn from stays with the session that brought it, pasted as well as uploaded.

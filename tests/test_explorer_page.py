@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from pages_help import explorer, opened_box, table, text, workers
+from pages_help import explorer, open_page, opened_box, table, text, workers
 
 import embedkit
 from embedkit.compare import compare
@@ -179,3 +179,40 @@ def test_python_lines_make_the_same_map(
     recall = re.search(r"kNN recall (0\.\d+)", text(at))
     assert recall is not None
     assert float(said.split()[-1]) == pytest.approx(float(recall[1]), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "key", "said"),
+    [
+        (
+            "pages/words.py",
+            {"set": "Own list", "method": "PCA", "list": "apple, pear, plum, car, bus, king"},
+            "send_words",
+            "6 vectors of 256",
+        ),
+        ("pages/contexts.py", {"of": "apple"}, "send_layer", "vectors of 384"),
+        ("pages/images.py", {}, "send_codes", "1,797 vectors of 2 numbers"),
+    ],
+)
+def test_vectors_of_other_pages_are_sent_here(path: str, query: dict[str, str], key: str, said: str) -> None:
+    at = open_page(path, **query)
+    at.button(key=key).click().run()
+    assert not at.exception
+    assert at.title[0].value == "Explore any vectors"
+    assert said in text(at)
+    assert at.text_input(key="ex_open").value == at.session_state["ex_sent"][-1]
+
+
+def test_opened_vectors_can_be_compared_with_each_other(pool: Pool) -> None:
+    first, second = own(), own()
+    keys = [
+        keep_space(Space(each.key, f"{each.title} {n}", each.items, each.vectors), pool.store)
+        for n, each in enumerate((first, second))
+    ]
+    at = explorer(ex="Compare", ex_cmp="", ex_more=" ".join(keys))
+    assert not at.exception
+    assert not at.error
+    made = compare([first, second]).pair(0, 1)
+    row = table(at, "spaces", "linear CKA").iloc[0]
+    assert row["spaces"] == "Own 0 / Own 1"
+    assert row["linear CKA"] == pytest.approx(made.cka)

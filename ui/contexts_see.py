@@ -19,6 +19,7 @@ from embedkit.errors import EmbedkitError
 from embedkit.export import layers_script, parquet, safe_csv, worksheet
 from ui import cache
 from ui.controls import BIND
+from ui.explorer_open import send_button
 from ui.frame import arithmetic, link_note, presenting, tries, why
 
 
@@ -237,6 +238,7 @@ def explain(layers: Layers, layer: int, model: str, folder: str) -> None:
             on_click="ignore",
             icon=":material/table:",
         )
+        send_button(lambda: space, "send_layer")
         st.download_button(
             "Vectors (Parquet)",
             lambda: parquet(space),

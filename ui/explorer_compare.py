@@ -11,14 +11,12 @@ from embedkit.explore import columns, groups_of
 from embedkit.export import safe_csv
 from embedkit.figures import MapMarks, point_map
 from embedkit.projection import project
-from embedkit.space import Space
 from ui import cache, cache_explorer
 from ui.controls import BIND, choice, text, whole_number
 from ui.explorer_map import METRICS
-from ui.explorer_open import HERE
+from ui.explorer_open import HERE, sent
 from ui.frame import arithmetic, ask, chart, link_note, presenting, tries, why
 
-OPENED = "the opened files"
 MOST = 20_000
 
 
@@ -26,12 +24,20 @@ def view() -> None:
     """Draw the whole view: which spaces, their figures, the items that changed, one item in each, linked maps."""
     chosen = st.multiselect(
         "Spaces",
-        [*HERE, OPENED],
+        list(HERE),
         ["Handwritten digits, pixels", "Handwritten digits, autoencoder"],
         key="ex_cmp",
         bind=BIND,
         max_selections=4,
-        help="Two to four; items are matched by their names. Open your files under Map to have them here.",
+        help="Two to four with those below; items are matched by their names.",
+    )
+    st.session_state.setdefault("ex_more", " ".join(sent()))
+    more = text(
+        "Opened vectors, by their names",
+        "",
+        key="ex_more",
+        help="What you opened as files here, or sent from another page, comes by itself; apart by blanks.",
+        placeholder="open files under Map, or send vectors from another page",
     )
     left, right = st.columns(2)
     with left:
@@ -39,12 +45,13 @@ def view() -> None:
     with right:
         metric = choice("Near by", METRICS, key="ex_cmetric", help="The same for all spaces.")
     try:
-        spaces = tuple(_space(name) for name in chosen)
+        opened = tuple(cache_explorer.kept_space(key) for key in more.split())
+        spaces = (*(cache.space(HERE[name]) for name in chosen), *opened)
         made = cache_explorer.comparison(spaces, k, metric)
     except EmbedkitError as error:
         st.error(str(error), icon=":material/error:")
         return
-    names = list(chosen)
+    names = _unique([*chosen, *(space.title for space in opened)])
     first = made.pairs[0]
     ask(
         f"Of an item's {made.k} nearest in *{names[0]}*, how many are also nearest in *{names[1]}*, in the mean?",
@@ -96,10 +103,9 @@ def view() -> None:
         link_note()
 
 
-def _space(name: str) -> Space:
-    if name != OPENED:
-        return cache.space(HERE[name])
-    return cache_explorer.kept_space(str(st.session_state.get("ex_open", "")))
+def _unique(names: list[str]) -> list[str]:
+    """Titles as column names: the second of the same gets a number."""
+    return [name if name not in names[:at] else f"{name} ({at + 1})" for at, name in enumerate(names)]
 
 
 def _band(share: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import streamlit as st
@@ -65,6 +66,32 @@ def opened() -> Opened | None:
     return Opened(whole, shown, HERE.get(source, ""), files, sample)
 
 
+def sent() -> list[str]:
+    """Names of the vectors that were opened in this visit, or sent here from other pages, the last at the end."""
+    kept: list[str] = st.session_state.setdefault("ex_sent", [])
+    return kept
+
+
+def remember(space: Space) -> str:
+    """Keep vectors for the explorer, and return their name."""
+    key = cache_explorer.keep_space(space)
+    st.session_state["ex_sent"] = [*(name for name in sent() if name != key), key][-4:]
+    return key
+
+
+def send_button(space: Callable[[], Space], key: str) -> None:
+    """A button that opens vectors of another page in the explorer; there they can be compared with others, too."""
+    if st.button(
+        "Open in the explorer",
+        key=key,
+        icon=":material/travel_explore:",
+        help="On a map of its own, with groups, noise beside it, and other vectors to compare.",
+    ):
+        name = remember(space())
+        st.session_state.update({"ex_src": FILES, "ex_open": name, "ex": "Map"})
+        st.switch_page("pages/explorer.py")
+
+
 def _files() -> tuple[Space, tuple[str, ...]] | None:
     from embedkit.files import open_files
 
@@ -80,7 +107,9 @@ def _files() -> tuple[Space, tuple[str, ...]] | None:
             opened = open_files([(file.name, file.getvalue()) for file in given])
             st.session_state["ex_given"] = name
             st.session_state["ex_said"] = opened.said
-            st.session_state["ex_open"] = cache_explorer.keep_space(opened.space)
+            st.session_state["ex_open"] = remember(opened.space)
+    if sent():
+        st.session_state.setdefault("ex_open", sent()[-1])  # the control was not on the page, and has forgotten
     key = text(
         "Name of opened vectors",
         "",

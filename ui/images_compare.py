@@ -23,6 +23,7 @@ from embedkit.sources.pictures import Pictures
 from embedkit.space import Space, Vectors
 from ui import cache, work
 from ui.controls import BIND, choice, text, whole_number
+from ui.explorer_open import send_button
 from ui.frame import MAP_NOTE, arithmetic, ask, chart, link_note, presenting, tries, why
 
 NEAR = 8
@@ -218,6 +219,8 @@ def _take_away(
         return
     st.subheader("Take away", anchor=False)
     with st.container(horizontal=True):
+        named = st.selectbox("Vectors to open in the explorer", list(spaces), key="send_which", help="One of the five.")
+        send_button(lambda: spaces[named or next(iter(spaces))], "send_spaces")
         for name, space in spaces.items():
             st.download_button(
                 f"{name} (Parquet)",

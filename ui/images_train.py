@@ -26,6 +26,7 @@ from embedkit.jobs import Job
 from embedkit.space import Vectors
 from ui import cache, work
 from ui.controls import BIND
+from ui.explorer_open import send_button
 from ui.frame import arithmetic, ask, chart, link_note, presenting, tries, why
 from ui.images_setup import Setup
 
@@ -324,6 +325,7 @@ def _take_away(setup: Setup, job: Job, drawn: go.Figure) -> None:
     st.subheader("Take away", anchor=False)
     space = cache.picture_space(setup.source, "autoencoder", key=job.key, recipe=setup.recipe)
     with st.container(horizontal=True):
+        send_button(lambda: space, "send_codes")
         st.download_button(
             "Vectors (Parquet)",
             lambda: parquet(space),

@@ -16,6 +16,7 @@ from embedkit.interactions.training import KEPT, Seen, request_table, request_to
 from embedkit.jobs import Job
 from ui import cache, work
 from ui.controls import BIND
+from ui.explorer_open import send_button
 from ui.frame import arithmetic, ask, chart, link_note, presenting, tries, why
 from ui.interactions_setup import Setup
 
@@ -258,6 +259,7 @@ def take_away(setup: Setup, job: Job, rows: pd.DataFrame) -> None:
     st.subheader("Take away", anchor=False)
     space = cache.item_space(setup.watched, setup.recipe)
     with st.container(horizontal=True):
+        send_button(lambda: space, "send_items")
         st.download_button(
             "Item vectors (Parquet)",
             lambda: parquet(space),

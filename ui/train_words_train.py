@@ -21,6 +21,7 @@ from embedkit.words.scores import PAIR_TESTS
 from embedkit.words.word_training import COLUMNS, KEPT, WordsSeen, curve_of, recipe_of
 from ui import cache, train_words_setup, work
 from ui.controls import BIND, text
+from ui.explorer_open import send_button
 from ui.frame import arithmetic, ask, chart, link_note, presenting, tries, why
 from ui.train_words_setup import Setup
 
@@ -424,6 +425,7 @@ def _take_away(setup: Setup, last: WordsSeen, epoch: int) -> None:
         return
     st.subheader("Take away", anchor=False)
     with st.container(horizontal=True):
+        send_button(lambda: cache.learned_words(setup.text, setup.recipe, epoch)[0], "send_learned")
         st.download_button(
             "Vectors (Parquet)",
             lambda: parquet(cache.learned_words(setup.text, setup.recipe, epoch)[0]),

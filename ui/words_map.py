@@ -16,6 +16,7 @@ from embedkit.words import OPENING, frequent, opening_topics, parse_words, topic
 from embedkit.words.answers import Picked, cosine_steps, neighbor_table, picked
 from ui import cache, work
 from ui.controls import BIND, choice, map_settings, text
+from ui.explorer_open import send_button
 from ui.frame import MAP_NOTE, arithmetic, ask, chart, link_note, presenting, tries, why
 
 SETS = {"Topics": "topics", "Around a word": "near", "Frequent": "frequent", "All": "all", "Own list": "own"}
@@ -262,6 +263,7 @@ def _take_away(whole: Space, made: MadeMap | None, answer: Picked, settings: Set
             on_click="ignore",
             icon=":material/table:",
         )
+        send_button(lambda: shown or whole, "send_words")
         if made is not None and shown is not None:
             made_map = made
             st.download_button(
