@@ -1,9 +1,10 @@
-"""The command line: what is here, what can be fetched, neighbors of a word, and the recipes of the shipped files.
+"""The command line: what is here, what can be fetched, neighbors of a word, own files, and the shipped ones' recipes.
 
 python -m embedkit list
 python -m embedkit fetch words/glove
 python -m embedkit fetch mnist
 python -m embedkit near words/minilm apple -k 5
+python -m embedkit open vectors.npy labels.tsv
 python -m embedkit build-assets --only words
 """
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from embedkit.catalog import CatalogRow
 
 __all__ = ["main"]
+
+EXPLORER = "http://localhost:8501/explorer?ex_src=Own+files&ex_open="
 
 # kinds whose fetch, also of what is here, finds a damaged file and fetches it again
 LOOKED_AT = ("static", "pictures", "users and items")
@@ -69,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     each.add_argument("--metric", default="cosine", help="cosine (default), dot or euclidean")
     each.add_argument("--json", action="store_true", help="JSON in place of a table")
     each.set_defaults(command=_near)
+
+    each = commands.add_parser("open", help="open files of vectors, and look at them in the explorer or convert them")
+    each.add_argument("files", nargs="+", metavar="FILE", help="vectors, and their labels or sprite with them")
+    each.add_argument("--to", metavar="OUT", help="write them to this file, in place of keeping them for the explorer")
+    each.add_argument("--as", dest="format", metavar="FORMAT", help="the format to write, else by the end of OUT")
+    each.set_defaults(command=_open)
 
     each = commands.add_parser("build-assets", help="make the shipped files again by their recipes")
     each.add_argument(
@@ -148,6 +157,28 @@ def _near(asked: argparse.Namespace) -> None:
     what = "DISTANCE" if asked.metric == "euclidean" else asked.metric.upper()
     rows = [(str(near.rank), near.item, f"{near.score:.4f}", "asked" if near.asked else "") for near in found]
     _table(("RANK", "ITEM", what, ""), rows)
+
+
+def _open(asked: argparse.Namespace) -> None:
+    from embedkit.explore import keep_space
+    from embedkit.files import open_files, save_space
+    from embedkit.files.formats import format_for
+    from embedkit.store import default_store
+
+    if asked.format and not asked.to:
+        raise InputError("--as says how to write; name the file with --to OUT.")
+    if asked.to:
+        format_for(asked.format, asked.to)  # what cannot be written is known before a long reading
+    with _Progress() as progress:
+        opened = open_files(asked.files, report=progress)
+    print(*opened.said, sep="\n")
+    print(f"{opened.space.n:,} x {opened.space.d:,}")
+    if asked.to:
+        saved = save_space(opened.space, asked.to, asked.format)
+        print(*saved.said, f"Written: {', '.join(map(str, saved.files))}", sep="\n")
+        return
+    key = keep_space(opened.space, default_store())
+    print(f"With the app running (make run): {EXPLORER}{key}")
 
 
 def _build(asked: argparse.Namespace) -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "pictures_lines",
     "pitfalls_script",
     "reader_script",
+    "safe_cell",
     "safe_csv",
     "towers_script",
     "vectors_table",
@@ -34,13 +35,19 @@ __all__ = [
 ]
 
 
+def safe_cell(value: object) -> object:
+    """A text that starts with = + - @, tab or return gets an apostrophe before it: no spreadsheet runs it (OWASP)."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
+
+
 def safe_csv(table: pd.DataFrame) -> bytes:
-    """A table as UTF-8 CSV; text cells that start with = + - @, tab or return get an apostrophe before them (OWASP)."""
-
-    def safe(value: object) -> object:
-        return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
-
-    return table.map(safe).to_csv(index=False, lineterminator="\n").encode("utf-8", "replace")
+    """A table as UTF-8 CSV, its cells and the names of its columns safe."""
+    return (
+        table.rename(columns=safe_cell)
+        .map(safe_cell)
+        .to_csv(index=False, lineterminator="\n")
+        .encode("utf-8", "replace")
+    )
 
 
 def coordinates_table(made: MadeMap) -> pd.DataFrame:

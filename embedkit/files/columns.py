@@ -219,7 +219,12 @@ def _wide(table: Any, name: str, limits: Limits, loose: bool) -> tuple[Draft, li
     columns = [column for column in table.column_names if column in {*numeric, *mixed}]
     series = _series(columns)
     used = series if len(series) >= 3 else [column for column in columns if _norm(column) not in NO_DIMENSION]
-    used = used or (columns if len(columns) > 1 else [])
+    used = used if len(used) > 1 else columns
+    if len(used) == 1:
+        raise InputError(
+            f"'{name}' has one column of numbers, '{shown(used[0], 30)}'. A vector takes two or more, or a column of "
+            "lists; labels are given together with their vectors."
+        )
     if not used:
         there = few([f"{shown(field.name, 30)} ({shown(field.type, 30)})" for field in table.schema])
         raise InputError(f"'{name}' has no column of numbers or of lists of numbers; it has: {there}.")
@@ -239,7 +244,7 @@ def _wide(table: Any, name: str, limits: Limits, loose: bool) -> tuple[Draft, li
                 casting="unsafe",
             )
     span = few([repr(shown(column, 30)) for column in used], 4) if len(used) < 5 else f"{used[0]!r} to {used[-1]!r}"
-    what = f"{plural(len(used), 'column')} of numbers {'is' if len(used) == 1 else 'are'} the vectors: {span}"
+    what = f"{plural(len(used), 'column')} of numbers are the vectors: {span}"
     said = [f"'{name}' has {plural(table.num_rows, 'row')}; {what}."]
     return Draft(whole, said=said, columns=used, why=why), used
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.errors import DamagedFile, InputError
+from embedkit.files.digits import text_rows
 from embedkit.files.draft import Draft, check_size
 from embedkit.files.given import Given, Limits, few, plural, reason, shown
 from embedkit.files.sniff import Look
@@ -112,7 +113,9 @@ def read_raw(given: Given, shape: tuple[int, int] | None, limits: Limits, labels
                     f"'{given.name}' holds {count:,} numbers where the config says {n:,} x {d:,}: it is cut off, or "
                     "another file."
                 )
-            said.append(f"There are {plural(count // d, 'row')} where the config says {n:,}.")
+            said.append(
+                f"There {'is' if count == d else 'are'} {plural(count // d, 'row')} where the config says {n:,}."
+            )
             n = count // d
     elif labels is not None:
         found = [rows for rows in (labels, labels - 1) if rows > 0 and count % rows == 0]
@@ -135,7 +138,7 @@ def read_raw(given: Given, shape: tuple[int, int] | None, limits: Limits, labels
 def with_labels(draft: Draft, given: Given, limits: Limits) -> None:
     """Give a draft the names and the table of a file of labels."""
     names, table, said, _ = read_labels(given, len(draft.vectors), limits)
-    named = table.columns[naming(list(table.columns))]
+    named = naming(table)
     draft.names = names
     columns = list(table.columns)
     draft.said.append(f"'{given.name}' names the items; its columns: {few([repr(shown(c, 30)) for c in columns])}.")
@@ -191,16 +194,5 @@ def _file(given: Given) -> Any:
 
 def write_pair(space: Space) -> dict[str, Iterator[bytes]]:
     """The Projector's two tables: vectors.tsv without a header, metadata.tsv."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    def lines() -> Iterator[bytes]:
-        step = max(1, 2**20 // space.d)
-        for start in range(0, space.n, step):
-            block = space.vectors[start : start + step]
-            places = pa.array(np.arange(0, block.size + 1, space.d, dtype=np.int32))
-            texts = pc.cast(pa.array(block.ravel()), pa.string())
-            rows = pc.binary_join(pa.ListArray.from_arrays(places, texts), "\t")
-            yield ("\n".join(rows.to_pylist()) + "\n").encode()
-
-    return {".vectors.tsv": lines(), ".metadata.tsv": labels_lines(space)}
+    lines = (("\n".join(rows) + "\n").encode() for _, rows in text_rows(space, "\t"))
+    return {".vectors.tsv": lines, ".metadata.tsv": labels_lines(space)}

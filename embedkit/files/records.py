@@ -10,6 +10,7 @@ import numpy as np
 
 from embedkit.errors import DamagedFile, InputError
 from embedkit.files.columns import NAME, VECTOR, plain_columns
+from embedkit.files.digits import text_rows
 from embedkit.files.draft import Draft, check_size
 from embedkit.files.given import Given, Limits, check_utf8, few, plural, reason, shown
 from embedkit.space import Space
@@ -193,22 +194,16 @@ def _column(values: list[Any]) -> Any:
 
 
 def write_jsonl(space: Space) -> dict[str, Iterator[bytes]]:
-    """A line an item: {"item": ..., "vector": [...]} and the other columns."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
+    """A line an item: {"item": ..., the other columns, "vector": [...]}."""
     columns = plain_columns(space)
 
     def lines() -> Iterator[bytes]:
-        step = max(1, 2**18 // space.d)
-        for start in range(0, space.n, step):
-            block = pa.array(space.vectors[start : start + step].ravel())
-            # by way of the shortest text that is this float32: 0.1 and not 0.10000000149011612
-            numbers = pc.cast(pc.cast(block, pa.string()), pa.float64()).to_numpy().reshape(-1, space.d).tolist()
-            for row, vector in enumerate(numbers, start=start):
-                told = {"item": space.items[row], "vector": vector}
-                told |= {name: _json(values[row]) for name, values in columns.items()}
-                yield (json.dumps(told, ensure_ascii=True, allow_nan=False) + "\n").encode()
+        for rows, numbers in text_rows(space, ", "):
+            told = []
+            for row, vector in zip(rows, numbers, strict=True):
+                fields = {"item": space.items[row]} | {name: _json(values[row]) for name, values in columns.items()}
+                told.append(f'{json.dumps(fields)[:-1]}, "vector": [{vector}]}}\n')
+            yield "".join(told).encode()
 
     return {".jsonl": lines()}
 

@@ -47,15 +47,15 @@ def save_space(space: Space, path: Path | str, key: str | None = None) -> Saved:
     assert row.write is not None
     fit, said = _fit(space, row)
     written = []
-    for ending, pieces in row.write(fit).items():
-        stem = path.name
-        for end in sorted((*row.suffixes, ".vectors.tsv"), key=len, reverse=True):
-            if stem.lower().endswith(end):
-                stem = stem[: -len(end)]
-                break
-        target = (
-            path if ending in row.suffixes and path.suffix.lower() in row.suffixes else path.with_name(stem + ending)
-        )
+    pieces_of = row.write(fit)
+    stem = path.name
+    for end in sorted((*row.suffixes, *pieces_of), key=len, reverse=True):
+        if stem.lower().endswith(end):
+            stem = stem[: -len(end)]
+            break
+    for ending, pieces in pieces_of.items():
+        alone = len(pieces_of) == 1 or path.name == stem + ending
+        target = path if alone else path.with_name(stem + ending)
         temp = target.with_name(f"{target.name}.{uuid.uuid4().hex}.tmp")
         try:
             with temp.open("xb") as file:

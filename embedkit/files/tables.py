@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.errors import DamagedFile, InputError
-from embedkit.files.columns import draft_from_table
+from embedkit.export import safe_cell
+from embedkit.files.columns import draft_from_table, plain_columns
+from embedkit.files.digits import text_rows
 from embedkit.files.draft import Draft, unique
 from embedkit.files.given import Given, Limits, check_utf8, few, plural, reason, shown
 from embedkit.files.sniff import Look, delimiter_of, is_number
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["is_numbers_only", "labels_lines", "naming", "read_labels", "read_table", "safe_name", "write_csv"]
 
 EMPTY = ["", "NA", "N/A", "#N/A", "NULL", "null", "None"]
-RISKY = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula (OWASP)
 ROWS = 10_000
 
 
@@ -47,16 +49,20 @@ def _table(given: Given, limits: Limits) -> tuple[Any, NDArray[np.int64], list[s
     mark = (
         delimiter_of(lines) or (delimiter_of(lines, sure=True) if given.suffix not in (".csv", ".tsv") else "") or "\t"
     )
-    first, *others = [_row(line, mark) for line in lines]
+    comments = _comments(lines, mark)
+    first, *others = [_row(line, mark) for line in lines[comments:]]
     header = _has_header(first, others)
     width = max(map(len, others), key=[len(row) for row in others].count) if others else len(first)
     if max(width, len(first)) > limits.most_columns:
         raise InputError(f"'{given.name}' has {width:,} columns; at most {limits.most_columns:,} are read.")
     names = [cell.strip() for cell in first] if header else [f"column {i + 1}" for i in range(width)]
-    said = []
+    said = [f"{plural(comments, 'line')} at the top that begin with # were left alone."] if comments else []
     if header and len(names) == width - 1:  # as R writes tables
         names = ["", *names]
         said.append("The header has one cell less than the rows: the first column is taken for their names.")
+    if len(names) != width:
+        said.append(f"The header has {plural(len(names), 'cell')}, the rows have {width:,}.")
+        names = [*names, *[""] * width][:width]
     names = list(unique([name or f"column {i + 1}" if i else name or "index" for i, name in enumerate(names)])[0])
     comma = mark == ";" and any("," in cell and is_number(cell.replace(",", ".")) for row in others for cell in row)
     bad: list[tuple[int, int]] = []
@@ -68,7 +74,7 @@ def _table(given: Given, limits: Limits) -> tuple[Any, NDArray[np.int64], list[s
     try:
         table = pc.read_csv(
             given.arrow(),
-            pc.ReadOptions(column_names=names, skip_rows=int(header), use_threads=False, block_size=2**24),
+            pc.ReadOptions(column_names=names, skip_rows=comments + header, use_threads=False, block_size=2**24),
             pc.ParseOptions(delimiter=mark, newlines_in_values=_quoted_lines(given), invalid_row_handler=ragged),
             pc.ConvertOptions(
                 null_values=EMPTY, strings_can_be_null=False, decimal_point="," if comma else ".", check_utf8=True,
@@ -80,7 +86,7 @@ def _table(given: Given, limits: Limits) -> tuple[Any, NDArray[np.int64], list[s
     if not table.num_rows:
         raise InputError(f"'{given.name}' has a header and no rows.")
     table = _spared(table, said)
-    return table, _numbered(table.num_rows, header, bad, len(names), said), said
+    return table, _numbered(table.num_rows, comments + header, bad, len(names), said), said
 
 
 def _row(line: str, mark: str) -> list[str]:
@@ -88,6 +94,13 @@ def _row(line: str, mark: str) -> list[str]:
         return next(csv.reader([line], delimiter=mark), [])
     except csv.Error:
         return line.split(mark)
+
+
+def _comments(lines: Sequence[str], mark: str) -> int:
+    """How many lines at the top are remarks, as numpy.savetxt writes them: they begin with # and have fewer cells."""
+    count = next((i for i, line in enumerate(lines) if not line.startswith("#")), 0)
+    width = len(_row(lines[count], mark))
+    return count if all(len(_row(line, mark)) != width for line in lines[:count]) else 0
 
 
 def _has_header(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
@@ -131,7 +144,7 @@ def _spared(table: Any, said: list[str]) -> Any:
     return table
 
 
-def _numbered(count: int, header: bool, bad: list[tuple[int, int]], width: int, said: list[str]) -> NDArray[np.int64]:
+def _numbered(count: int, header: int, bad: list[tuple[int, int]], width: int, said: list[str]) -> NDArray[np.int64]:
     """Row numbers as an editor shows them, without those of ragged rows, which are told."""
     numbers = np.arange(1 + header, 1 + header + count + len(bad), dtype=np.int64)
     if bad:
@@ -227,15 +240,16 @@ def read_labels(given: Given, n: int | None, limits: Limits) -> tuple[list[str],
     table = pd.DataFrame(
         {name: _typed([row[i] if i < len(row) else "" for row in body]) for i, name in enumerate(names)}
     )
-    named = naming(names)
-    return [row[named] if named < len(row) else "" for row in body], table, said, count
+    place = names.index(naming(table))
+    return [row[place] if place < len(row) else "" for row in body], table, said, count
 
 
-def naming(names: Sequence[str]) -> int:
-    """The column that names the items: one called word, name, title or label, else the first."""
-    lower = [name.lower() for name in names]
+def naming(table: pd.DataFrame) -> str:
+    """The column that names the items: called word, name, title or label, else the first of texts, else the first."""
+    lower = {str(name).lower(): str(name) for name in table.columns}
     hints = ("item", "word", "token", "name", "title", "label", "text")
-    return next((lower.index(hint) for hint in hints if hint in lower), 0)
+    texts = [str(name) for name in table.columns if table[name].dtype.kind not in "if"]
+    return next((lower[hint] for hint in hints if hint in lower), (texts or [str(table.columns[0])])[0])
 
 
 def _typed(cells: list[str]) -> Any:
@@ -256,8 +270,6 @@ def safe_name(text: str) -> str:
 
 def labels_lines(space: Space) -> Iterator[bytes]:
     """The Projector's table of labels: one column without a header, or several with one."""
-    from embedkit.files.columns import plain_columns
-
     columns = plain_columns(space)
     if not columns:
         for start in range(0, space.n, ROWS):
@@ -274,26 +286,21 @@ def labels_lines(space: Space) -> Iterator[bytes]:
 
 def write_csv(space: Space) -> dict[str, Iterator[bytes]]:
     """CSV with a header: item, the other columns, and v1 to vd; no cell is a formula to a spreadsheet."""
-    import pandas as pd
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    from embedkit.export import safe_csv
-    from embedkit.files.columns import plain_columns
-
-    columns = {"item": list(space.items)} | {
-        f"'{name}" if name[:1] in RISKY else name: values for name, values in plain_columns(space).items()
-    }
+    columns = {"item": list(space.items)} | plain_columns(space)
+    names = [*columns, *(f"v{i + 1}" for i in range(space.d))]
 
     def lines() -> Iterator[bytes]:
-        step = max(1, 2**18 // space.d)
-        for start in range(0, space.n, step):
-            block = pa.array(space.vectors[start : start + step].ravel())
-            # by way of the shortest text that is this float32: 0.1 and not 0.10000000149011612
-            numbers = pc.cast(pc.cast(block, pa.string()), pa.float64()).to_numpy().reshape(-1, space.d)
-            text = pd.DataFrame({name: values[start : start + step] for name, values in columns.items()})
-            whole = pd.concat([text, pd.DataFrame(numbers, columns=[f"v{i + 1}" for i in range(space.d)])], axis=1)
-            packed = safe_csv(whole)
-            yield packed if not start else packed.split(b"\n", 1)[1]
+        buffer = io.StringIO()
+        write = csv.writer(buffer, lineterminator="").writerow
+        write([safe_cell(name) for name in names])
+        yield buffer.getvalue().encode("utf-8", "replace") + b"\n"
+        for rows, numbers in text_rows(space, ","):
+            told = []
+            for row, line in zip(rows, numbers, strict=True):
+                buffer.seek(0)
+                buffer.truncate()
+                write([safe_cell(values[row]) for values in columns.values()])
+                told.append(f"{buffer.getvalue()},{line}\n")
+            yield "".join(told).encode("utf-8", "replace")
 
     return {".csv": lines()}

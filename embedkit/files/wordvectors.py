@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.errors import DamagedFile, InputError
+from embedkit.files.digits import text_rows
 from embedkit.files.draft import Draft, check_size
 from embedkit.files.given import Given, Limits, few, plural, shown
 from embedkit.files.sniff import Look, is_number
@@ -105,7 +106,7 @@ def _text(given: Given, limits: Limits, header: tuple[int, int] | None) -> Draft
         told = few([f"line {line:,} {why}" for line, why in bad], 3)
         was = "was" if len(bad) == 1 else "were"
         draft.said.append(f"{plural(len(bad), 'line')} {was} left out: {told}.")
-        if bad[-1][0] == last and "of" in bad[-1][1]:
+        if bad[-1][0] == last and not bad[-1][1].startswith("has 0 "):
             draft.said.append("The last line is not whole: the file may be cut off.")
     draft.names = _decoded(words, draft.said)
     return draft
@@ -117,7 +118,7 @@ def _compare(said: list[str], header: tuple[int, int], rows: int, d: int) -> Non
         said.append(f"The header says {plural(promised, 'number')} a row; there are {d:,}.")
     if n != rows:
         cut = " The file may be cut off." if rows < n else ""
-        said.append(f"There are {plural(rows, 'row')} where the header says {n:,}.{cut}")
+        said.append(f"There {'is' if rows == 1 else 'are'} {plural(rows, 'row')} where the header says {n:,}.{cut}")
 
 
 def _block(
@@ -244,18 +245,9 @@ def read_binary(given: Given, limits: Limits) -> Draft:
 
 
 def _word_lines(space: Space) -> Iterator[bytes]:
-    """Lines of a word and its numbers, each the shortest text that is this float32."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    step = max(1, 2**20 // space.d)
-    for start in range(0, space.n, step):
-        block = space.vectors[start : start + step]
-        texts = pc.cast(pa.array(block.ravel()), pa.string())
-        places = pa.array(np.arange(0, block.size + 1, space.d, dtype=np.int32))
-        numbers = pc.binary_join(pa.ListArray.from_arrays(places, texts), " ")
-        words = pa.array([word_of(item) for item in space.items[start : start + step]], pa.string())
-        yield ("\n".join(pc.binary_join_element_wise(words, numbers, " ").to_pylist()) + "\n").encode()
+    for rows, numbers in text_rows(space, " "):
+        lines = (f"{word_of(space.items[row])} {line}\n" for row, line in zip(rows, numbers, strict=True))
+        yield "".join(lines).encode()
 
 
 def word_of(item: str) -> str:
