@@ -192,15 +192,21 @@ def test_python_lines_make_the_same_map(
         ),
         ("pages/contexts.py", {"of": "apple"}, "send_layer", "vectors of 384"),
         ("pages/images.py", {}, "send_codes", "1,797 vectors of 2 numbers"),
+        ("pages/images.py", {"view": "Compare"}, "send_spaces", "1,797 vectors of 64 numbers"),
+        ("pages/interactions.py", {}, "send_items", "308 vectors of 64 numbers"),
+        ("pages/train_words.py", {"tw": "Train"}, "send_learned", "8,350 vectors of 100 numbers"),
     ],
 )
 def test_vectors_of_other_pages_are_sent_here(path: str, query: dict[str, str], key: str, said: str) -> None:
     at = open_page(path, **query)
     at.button(key=key).click().run()
     assert not at.exception
-    assert at.title[0].value == "Explore any vectors"
-    assert said in text(at)
-    assert at.text_input(key="ex_open").value == at.session_state["ex_sent"][-1]
+    (link,) = [each.proto for each in at.get("page_link") if "Sent" in each.proto.label]
+    name = re.search(r"ex_open=([0-9a-f]{32})", link.query_string)
+    assert name is not None
+    other = explorer(ex_src="Own files", ex_open=name[1], **CALM)
+    assert not other.exception
+    assert said in text(other)
 
 
 def test_opened_vectors_can_be_compared_with_each_other(pool: Pool) -> None:

@@ -80,16 +80,21 @@ def remember(space: Space) -> str:
 
 
 def send_button(space: Callable[[], Space], key: str) -> None:
-    """A button that opens vectors of another page in the explorer; there they can be compared with others, too."""
+    """A button that keeps vectors of another page for the explorer, and the link that then opens them there."""
     if st.button(
-        "Open in the explorer",
+        "Send to the explorer",
         key=key,
         icon=":material/travel_explore:",
-        help="On a map of its own, with groups, noise beside it, and other vectors to compare.",
+        help="For a map of its own, with groups, noise beside it, and other vectors to compare.",
     ):
+        # Streamlit switches no page whose controls stand in the link, so the second step is a link of its own
         name = remember(space())
-        st.session_state.update({"ex_src": FILES, "ex_open": name, "ex": "Map"})
-        st.switch_page("pages/explorer.py")
+        st.page_link(
+            "pages/explorer.py",
+            label="Sent: open the explorer",
+            icon=":material/arrow_forward:",
+            query_params={"ex_src": FILES, "ex_open": name},
+        )
 
 
 def _files() -> tuple[Space, tuple[str, ...]] | None:
