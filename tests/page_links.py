@@ -7,7 +7,7 @@ from typing import Any
 VIEWS = ("Map", "Analogy", "Axes", "Odd one out", "Strips")
 IMAGE_VIEWS = ("Train", "Walk", "Pitfalls", "Compare", "Search")
 EXPLORER_VIEWS = ("Map", "Noise and settings", "Compare")
-TRAIN_VIEWS = ("By hand", "Train", "Four methods")
+TRAIN_VIEWS = ("By hand", "Train", "Four methods", "Pitfalls", "Reader")
 INTERACTION_VIEWS = ("Train", "You", "Pitfalls", "Retrieval", "Transfer", "Web pages")
 LIST = "apple pear plum cherry bus train car tram king queen"
 
@@ -196,23 +196,14 @@ LINKS: dict[str, tuple[str, dict[str, Any]]] = {
             "ex_method": "PCA",
             "ex_metric": "Euclidean",
             "ex_seed": 3,
+            "ex_dims": 3,
             "ex_color": "neighbors kept",
             "ex_search": "7",
             "ex_pick": "7 (7)",
             "ex_k": 5,
             "ex_guess": "About half",
-        },
-    ),
-    "explorer with a sample": (
-        "pages/explorer.py",
-        {
-            "ex_src": "Words, from MiniLM",
-            "ex_method": "PCA",
-            "ex_dims": 3,
-            "ex_by": "chance",
-            "ex_size": 300,
-            "ex_sample_seed": 2,
-            "present": True,
+            "present": False,
+            "ex_format": "NumPy array",
         },
     ),
     "noise": (
@@ -227,7 +218,29 @@ LINKS: dict[str, tuple[str, dict[str, Any]]] = {
             "ex_ck": 3,
             "ex_cmetric": "Euclidean",
             "ex_cone": "7 (7)",
+            "ex_more": "",
             "ex_cguess": "over 80 %",
+        },
+    ),
+    **{
+        f"pitfalls of words: {name}": ("pages/train_words.py", {"tw": "Pitfalls", "tp_what": name, **more})
+        for name, more in {
+            "Window": {"tp_word": "war", "tp_seed": 0, "tp_guess_window": "Window 2", "w_text": "Wikipedia sample"},
+            "Dimension": {"tp_guess_dimension": "100", "present": True},
+            "Negatives": {"tp_guess_negatives": "Over 20 times"},
+            "Seeds": {"tp_word": "river", "tp_guess_seeds": "Over 9"},
+        }.items()
+    },
+    "titles for a reader": (
+        "pages/train_words.py",
+        {
+            "tw": "Reader",
+            "tr_words": "MiniLM's table",
+            "tr_part": "Title and first sentence",
+            "tr_rule": "cosine",
+            "tr_seed": 0,
+            "tr_guess": "The dot product",
+            "tr_read": ["Amphibian", "Astronaut"],
         },
     ),
     "words learned from an own text": ("pages/train_words.py", {"tw": "Train", "w_text": "Own text"}),
@@ -240,7 +253,16 @@ FREE = {
     "pages/contexts.py": {"cword", "pasted", "mine", "folder"},
     "pages/images.py": {"files", "weights", "x", "y", "back"},  # -1 is a place and a step; see test_images_page.py
     "pages/interactions.py": {"mlfolder", "ntitle", "q", "tback"},
-    "pages/train_words.py": {"hand_text", "hand_word", "w_word", "w_back", "f4_word", "f4_unseen", "f4_other"},
+    "pages/train_words.py": {
+        "hand_text",
+        "hand_word",
+        "w_word",
+        "w_back",
+        "tp_word",
+        "f4_word",
+        "f4_unseen",
+        "f4_other",
+    },
     "pages/explorer.py": {"ex_pick", "ex_search", "ex_open", "ex_sum", "ex_cone", "ex_more"},
 }
 

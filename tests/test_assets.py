@@ -1,6 +1,7 @@
 """What ships in assets/ is what its recipe makes."""
 
 import importlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,10 +41,14 @@ from embedkit.paths import ASSETS
 from embedkit.space import Space
 from embedkit.store import Entry, Store, recipe_key, step_key
 from embedkit.words.four_methods import EXAMPLES, HEAD, TESTS, WITH_UNSEEN, Contest, compared_of
+from embedkit.words.gensim_models import Places, gensim_steps
 from embedkit.words.learning import METHODS, learn
 from embedkit.words.minilm import _table
+from embedkit.words.reader import reader_results
 from embedkit.words.recipe import distill
 from embedkit.words.scores import pair_score
+from embedkit.words.shipped import READERS, shipped_experiments
+from embedkit.words.training_pitfalls import BASE, EXPERIMENTS, PAIRS, dimension_results, experiment_key, held_out
 from embedkit.words.word_training import Text, load_text, recipe_of, seen_at, space_of
 from embedkit.words.word_training import kept_epochs as kept_word_epochs
 from embedkit.words.word_training import training_key as words_key
@@ -227,6 +232,35 @@ def test_the_four_methods_are_found_without_training(tmp_path):
         assert len(entry.arrays[name]) == HEAD
     assert (ASSETS / "store" / Contest().key[:2] / f"{Contest().key}.ek").stat().st_size < 3_000_000
     assert not list(tmp_path.rglob("*.ek"))  # nothing was made
+
+
+def test_pitfalls_of_words_and_readers_open_without_an_experiment(tmp_path):
+    store = shipped_store(tmp_path)
+    kept = {name: (key, store.get(key)) for name, key, _ in shipped_experiments()}
+    assert len(kept) == len(EXPERIMENTS) + len(READERS)
+    for name, (_, entry) in kept.items():
+        assert entry is not None, f"{name}: run python -m embedkit build-assets --only word-pitfalls"
+    assert sum((ASSETS / "store" / key[:2] / f"{key}.ek").stat().st_size for key, _ in kept.values()) < 1_500_000
+    assert not list(tmp_path.rglob("*.ek"))  # nothing was made
+
+
+def test_the_recipe_still_ranks_titles_as_shipped(tmp_path):
+    _, key, make = next(each for each in shipped_experiments() if each[0] == "reader by words/word2vec, title")
+    shipped = {each.ranking: each.auc.mean for each in reader_results(shipped_store(tmp_path).get(key))}
+    again = {each.ranking: each.auc.mean for each in reader_results(Entry.of(make()))}
+    assert shipped == pytest.approx(again, abs=0.02)  # the last bit of another processor, pass by pass
+
+
+def test_the_recipe_still_learns_as_shipped(tmp_path):
+    shipped = dimension_results(shipped_store(tmp_path).get(experiment_key("dimension", Text())))
+    (small,) = [each for each in shipped if each.dims == 10 and each.epochs == BASE.epochs]
+    learned, held = held_out(load_text(Text()))
+    size = learned.size(BASE.min_count, BASE.most)
+    recipe = replace(BASE, dims=10)
+    *_, last = gensim_steps(learned, recipe, outputs=True)
+    for part, loss in ((learned, small.train_loss), (held, small.held_loss)):
+        again = Places(part, recipe, size, PAIRS).loss(last.vectors, last.more["outputs"])
+        assert again == pytest.approx(loss, abs=0.02)
 
 
 def test_every_asset_is_named_with_its_licence():

@@ -241,7 +241,6 @@ def test_what_another_seed_keeps_is_the_share_in_both_lists(quick: None) -> None
     for method in ("skip-gram", "LSA"):
         a, b = (entry.arrays[f"near.{method}.{run}"] for run in (0, 1))
         kept = np.array([len(set(x) & set(y)) / 10 for x, y in zip(a.tolist(), b.tolist(), strict=True)])
-        np.testing.assert_allclose(entry.arrays[f"kept.{method}"], kept, atol=1e-6)
         assert found[method, "seed", 0].kept == pytest.approx(kept.mean())
         inside = (counts >= 10) & (counts < 20)
         band = found[method, "seed", 10]

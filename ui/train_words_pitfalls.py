@@ -126,7 +126,7 @@ def _window(entry: Entry, word: str) -> None:
         "seconds": [_cell(each.seconds, digits=1) for each in found],
     }
     st.dataframe(
-        pd.DataFrame(columns, index=pd.Index(names, name="window")).T.rename_axis("measured"),
+        pd.DataFrame(columns, index=names).T.rename_axis("measured"),
         key="tp_table_window",
         alt="Scores, shares of neighbors met in the text and seconds by window",
     )
@@ -139,7 +139,7 @@ def _window(entry: Entry, word: str) -> None:
     lists = {_window_name(each): neighbors_in(entry, f"{each.value}.{each.epochs}", word) for each in found}
     if len(found) == 3:
         st.caption(_reading(plain[2], found[2], plain[10]))
-    _lists(entry, word, lists, "tp_near_window", "most frequent words, whose lists are kept")
+    _lists(entry, word, lists, "tp_near_window", "most frequent words")
 
 
 def _reading(few: SettingResult, many: SettingResult, wide: SettingResult) -> str:
@@ -165,7 +165,8 @@ def _control(found: Sequence[SettingResult]) -> str:
 
 
 def _window_name(each: SettingResult) -> str:
-    return f"{each.value}" if each.epochs == BASE.epochs else f"{each.value}, as many pairs ({each.epochs} epochs)"
+    plain = each.epochs == BASE.epochs
+    return f"window {each.value}" if plain else f"window {each.value}, as many pairs ({each.epochs} epochs)"
 
 
 def _winner(low: Spread, high: Spread) -> str:
@@ -323,7 +324,7 @@ def _negatives(entry: Entry, word: str) -> None:
     left, right_side = st.columns(2, gap="medium")
     with left:
         chart(
-            setting_lines(values, {"seconds of the processor": [each.seconds.mean for each in found]}, x_title="negatives", y_title="seconds"),
+            setting_lines(values, {"seconds of the processor": [each.seconds.mean for each in found]}, x_title="negatives", y_title="seconds", log=False),
             key="tp_seconds",
             alt="Seconds of the processor by number of negatives",
         )  # fmt: skip
@@ -420,7 +421,8 @@ def _seeds(entry: Entry, word: str) -> None:
         _seeds_table(found, bands),
         hide_index=True,
         key="tp_table_seeds",
-        column_config={name: st.column_config.NumberColumn(format="percent") for name in CASES.values()},
+        column_config={name: st.column_config.NumberColumn(format="percent") for name in CASES.values()}
+        | {"words": st.column_config.NumberColumn(format="localized")},
         alt="Share of the ten nearest that a second training keeps, by frequency of the word, method and what changes",
     )
     tests = [f"{name}: {', '.join(_number(value) for value in whole[case].wordsim)}" for case, name in CASES.items() if case in whole]  # fmt: skip
@@ -433,7 +435,7 @@ def _seeds(entry: Entry, word: str) -> None:
         for run in (0, 1)
         if f"near.{method}.{run}" in entry.arrays
     }
-    _lists(entry, word, lists, "tp_near_seeds", "words of the text that come often enough", pairs=True)
+    _lists(entry, word, lists, "tp_near_seeds", "most frequent words", pairs=True)
 
 
 _KEPT = {"Under 3": 0.3, "3 to 6": 0.6, "6 to 9": 0.9, "Over 9": 1.01}
@@ -450,7 +452,7 @@ def _seeds_table(found: Sequence[SeedsResult], bands: Sequence[int]) -> pd.DataF
         row: dict[str, object] = {"occurrences": said}
         if (first := by.get(("skip-gram", "seed", least))) is not None:
             row["words"] = first.words
-        row |= {name: by[*case, least].kept for case, name in CASES.items() if (*case, least) in by}
+        row |= {name: round(by[*case, least].kept, 3) for case, name in CASES.items() if (*case, least) in by}
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -475,13 +477,13 @@ def _seeds_sums(entry: Entry, word: str) -> None:
 def _lists(
     entry: Entry, word: str, lists: dict[str, tuple[str, ...]], key: str, among: str, *, pairs: bool = False
 ) -> None:
-    """The lists of neighbors of a word side by side; what stands in the list beside it as well is marked."""
+    """The lists of neighbors of a word side by side; what two of them share is marked."""
     st.markdown(f"**The ten nearest of *{word}***")
     if not any(lists.values()):
         known = words_in(entry)
         if word in known:
             st.info(
-                f"'{word}' is not among the {len(next(iter(_kept_lists(entry)), ())):,} {among}.",
+                f"'{word}' is not among the {len(_kept_lists(entry)[0]):,} {among}, whose lists are kept.",
                 icon=":material/info:",
             )
         else:
@@ -490,13 +492,13 @@ def _lists(
     names = list(lists)
     columns = {}
     for number, name in enumerate(names):
-        beside = names[number ^ 1] if pairs and (number ^ 1) < len(names) else names[1 if number == 0 else 0]
-        other = lists[beside] if len(names) > 1 else ()
-        columns[name] = [f"{SHARED} {each}" if each in other else each for each in lists[name]]
+        others = [each for each in names if each != name] if not pairs else names[number ^ 1 : (number ^ 1) + 1]
+        shared = {each for other in others for each in lists[other]}
+        columns[name] = [f"{SHARED} {each}" if each in shared else each for each in lists[name]]
     table = pd.DataFrame(columns, index=pd.RangeIndex(1, NEAR + 1, name="rank"))
     st.dataframe(table, key=key, alt=f"The ten nearest of {word} in each list; a dot marks what two lists share")
-    with_what = "the other seed of the same method" if pairs else "the first other list"
-    st.caption(f"{SHARED} stands in the list of {with_what} as well. By cosine, among all words.")
+    where = "the list of the other seed of the same method" if pairs else "another of these lists"
+    st.caption(f"{SHARED} stands in {where} as well. By cosine, among all words.")
 
 
 def _kept_lists(entry: Entry) -> list[np.ndarray]:

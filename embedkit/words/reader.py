@@ -37,6 +37,7 @@ __all__ = [
     "ReaderResult",
     "Titles",
     "area_under_curve",
+    "article_topics",
     "draw_readers",
     "network_of",
     "parts_of_score",

@@ -72,7 +72,7 @@ FEWEST_LINES = 20
 PAIRS = 20_000  # places whose loss is taken, of the text learned from and of the text held out
 MOST_TOKENS = 500_000  # running words; of a longer text lines are drawn, so that an experiment stays under two minutes
 MOST_WORDS = 10_000  # different words
-LISTED = 5_000  # words whose neighbors by window are kept; those of rare ones are noise at any window
+LISTED = 5_000  # words whose lists of neighbors are kept
 TOGETHER = 10  # words apart
 
 # What the page of learning starts with, but a window between those that are compared: then nothing else changes.
@@ -381,12 +381,12 @@ def seeds_task(report: Report, *, text: dict[str, Any], seed: int = 0) -> tuple[
     """Task of a worker: skip-gram and LSA by three seeds on one text, then by one seed on two draws of its lines.
 
     A draw takes as many lines as there are, with replacement; compared are the words that both draws have. Arrays:
-    `near.<method>.0` and `.1`, int16 (n, 10), the ten nearest by the first and the second seed, `kept.<method>` float32
-    (n,), the share of them that another seed keeps, a mean over pairs of seeds; `counts` and `words`.
+    `near.<method>.0` and `.1`, int16 (m, 10), the ten nearest of each of the 5,000 most frequent words by the first and
+    the second seed; `words`, a line a word, and `counts`, how often they occur.
     """
     corpus, size = _opened(report, text, seed)
     words, counts = corpus.words[:size], corpus.counts[:size]
-    arrays: dict[str, Any] = {"words": words_array(words), "counts": counts}
+    arrays: dict[str, Any] = {"words": words_array(words), "counts": counts.astype(np.int32)}
     rows: list[dict[str, Any]] = []
     cases = [(method, change) for method in ("skip-gram", "LSA") for change in ("seed", "text")]
     done, of = 0, 2 * (RUNS + 2)
@@ -413,9 +413,8 @@ def seeds_task(report: Report, *, text: dict[str, Any], seed: int = 0) -> tuple[
         of_common = counts[[here[word] for word in common]]
         rows += [asdict(each) for each in _bands(method, change, of_common, kept, tests)]
         if change == "seed":
-            arrays[f"kept.{method}"] = kept.astype(np.float32)
             for run in (0, 1):
-                arrays[f"near.{method}.{run}"] = near[run].astype(np.int16)
+                arrays[f"near.{method}.{run}"] = near[run][:LISTED].astype(np.int16)
         report.step(number, arrays, _about(corpus, size, rows))
     return arrays, _about(corpus, size, rows)
 
