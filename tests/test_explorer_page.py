@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from pages_help import explorer, open_page, opened_box, table, text, workers
 import embedkit
 from embedkit.compare import compare
 from embedkit.explore import keep_space
+from embedkit.files import open_files
 from embedkit.jobs import Pool
 from embedkit.space import Space
 
@@ -73,7 +76,8 @@ def test_search_counts_what_matches() -> None:
     assert not at.exception
 
 
-def test_a_sample_is_stated_and_neighbors_come_from_all() -> None:
+def test_a_sample_is_stated_and_neighbors_come_from_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ui.explorer_open.LIMIT", 20_000)
     at = explorer(ex_src="Words, from MiniLM", ex_size=200, ex_pick="apple", ex_k=3, **CALM)
     assert "On the map: 200 of 22,501" in text(at)
     near = embedkit.search(embedkit.load("words/minilm"), "apple", 3)
@@ -122,7 +126,22 @@ def test_a_broken_file_is_one_sentence() -> None:
     assert "t.npy" in at.error[0].value
 
 
-def test_a_sum_of_items_is_answered() -> None:
+def test_all_points_are_drawn_by_our_own_component(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ui.explorer_open.LIMIT", "ui.explorer_map.LIMIT"):
+        monkeypatch.setattr(name, 1_000)
+    at = explorer(ex_points="all points", ex_pick="7 (7)", ex_color="digit", **CALM)
+    assert not at.exception
+    assert "1,797 vectors of 64 numbers" in text(at)
+    assert not [each for each in at.get("plotly_chart") if "Map of" in each.proto.alt]
+    assert at.get("bidi_component")
+    too_many = explorer(ex_points="all points", ex_method="UMAP")
+    monkeypatch.setattr("ui.explorer_map.MOST_LAID_OUT", 1_000)
+    too_many.run()
+    assert "at most 1,000 are laid out" in " ".join(each.value for each in too_many.error)
+
+
+def test_a_sum_of_items_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ui.explorer_open.LIMIT", 20_000)
     at = opened_box(explorer(ex_src="Words, from MiniLM", ex_size=200, **CALM), "ex_new")
     at.text_input(key="ex_sum").set_value("king - man + woman").run()
     assert not at.exception
@@ -222,3 +241,14 @@ def test_opened_vectors_can_be_compared_with_each_other(pool: Pool) -> None:
     row = table(at, "spaces", "linear CKA").iloc[0]
     assert row["spaces"] == "Own 0 / Own 1"
     assert row["linear CKA"] == pytest.approx(made.cka)
+
+
+def test_vectors_are_saved_in_a_format_that_opens_again() -> None:
+    from ui.explorer_take import _saved
+
+    made = own()
+    with zipfile.ZipFile(io.BytesIO(_saved(made, "projector-tsv"))) as packed:
+        files = [(name, packed.read(name)) for name in packed.namelist()]
+    again = open_files(files).space
+    assert again.items == made.items
+    assert again.vectors == pytest.approx(made.vectors, abs=1e-5)

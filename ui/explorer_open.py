@@ -98,7 +98,7 @@ def send_button(space: Callable[[], Space], key: str) -> None:
 
 
 def _files() -> tuple[Space, tuple[str, ...]] | None:
-    from embedkit.files import open_files
+    from embedkit.files import UPLOAD, open_files
 
     given = st.file_uploader(
         "Files",
@@ -109,7 +109,8 @@ def _files() -> tuple[Space, tuple[str, ...]] | None:
     if given:
         name = tuple((file.name, file.file_id) for file in given)
         if st.session_state.get("ex_given") != name:
-            opened = open_files([(file.name, file.getvalue()) for file in given])
+            with st.spinner("Reading the files ...", show_time=True):
+                opened = open_files([(file.name, file.getvalue()) for file in given], limits=UPLOAD)
             st.session_state["ex_given"] = name
             st.session_state["ex_said"] = opened.said
             st.session_state["ex_open"] = remember(opened.space)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from embedkit.export import coordinates_table, explorer_script, parquet, safe_csv, worksheet
+from embedkit.files import FORMATS, space_bytes
 from embedkit.maps import MadeMap, Settings
 from embedkit.neighbors import Metric, search
+from embedkit.space import Space
+from ui.controls import BIND
 from ui.explorer_open import Opened
 from ui.frame import link_note, presenting
 
@@ -99,12 +105,35 @@ def take_away(
             on_click="ignore",
             icon=":material/assignment:",
         )
+    titles = {row.title: row.key for row in FORMATS.values() if row.write is not None}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        title = st.selectbox(
+            "All vectors in any format", list(titles), key="ex_format", bind=BIND, help="With names and columns."
+        )
+        format_key = titles[title or next(iter(titles))]
+        st.download_button(
+            "Save",
+            lambda: _saved(opened.whole, format_key),
+            f"vectors-{format_key}.zip",
+            key="ex_get_format",
+            on_click="ignore",
+            icon=":material/save:",
+        )
     link_note()
     with st.expander("The same in Python", icon=":material/code:", key="ex_code", on_change="rerun") as box:
         if box.open:
             st.code(
                 explorer_script(opened.method, settings, pick or "", k, opened.sample, opened.files), language="python"
             )
+
+
+def _saved(space: Space, key: str) -> bytes:
+    """The files of a format in one zip, as some formats need two."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+        for ending, data in space_bytes(space, key).items():
+            packed.writestr(f"vectors{ending}", data)
+    return buffer.getvalue()
 
 
 def _neighbors(opened: Opened, pick: str, k: int, metric: Metric) -> pd.DataFrame:
