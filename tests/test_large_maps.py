@@ -181,7 +181,7 @@ def test_a_message_that_makes_no_sense_picks_nothing(message: dict[str, Any]) ->
 
 def test_names_are_found_one_by_one() -> None:
     names = ("one", "", "drei", "четыре")
-    table = component._name_table(names)
+    table, _ = component._name_table(names)
     offsets = np.frombuffer(table, np.uint32, 5)
     start = 4 * 5
     assert tuple(table[start + a : start + b].decode() for a, b in pairwise(offsets)) == names

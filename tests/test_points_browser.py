@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from points_app import group_of, places
-from test_browser import BINARY, FLAGS, ROOT, Visit, healthy, sync_playwright
+from test_browser import BINARY, FLAGS, QUIET, ROOT, Visit, healthy, sync_playwright
 
 pytestmark = pytest.mark.browser
 WITHOUT = [flag for flag in FLAGS if "swiftshader" not in flag and "gpu" not in flag] + [
@@ -116,7 +116,7 @@ class Map(Visit):
 
     def stands(self, state: str = "ready") -> None:
         self.page.wait_for_selector(f".stage[data-state='{state}']")
-        self.page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']")
+        self.page.wait_for_selector(QUIET)
 
     def told(self) -> dict[str, Any]:
         answer: dict[str, Any] = {}
@@ -150,7 +150,8 @@ class Map(Visit):
             f"([text, i]) => {STAGES}[i]?.parentElement.querySelector('.said').textContent.includes(text)",
             arg=[text, which],
         )
-        self.stands(self.page.locator(".stage").nth(which).get_attribute("data-state") or "ready")
+        self.page.wait_for_function(f"i => {STAGES}[i].dataset.state !== 'loading'", arg=which)
+        self.page.wait_for_selector(QUIET)
 
     def pixels(self) -> np.ndarray:
         """The opacity of each pixel of the canvas with the points."""

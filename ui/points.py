@@ -15,7 +15,7 @@ import streamlit as st
 from streamlit import runtime
 
 from embedkit.figures.density import density_image
-from embedkit.figures.lasso import rows_inside
+from embedkit.figures.lasso import bounds_of, rows_inside
 from embedkit.figures.style import COLORS, GRAY, PICK
 from embedkit.space import Vectors
 
@@ -33,7 +33,8 @@ HTML = """<div class="points">
 <div class="stage"><canvas class="dots" aria-hidden="true"></canvas>
 <canvas class="over" tabindex="0" role="application"></canvas><div class="tip" hidden></div></div>
 <div class="note" role="note" hidden></div><div class="legend"></div></div>"""
-CSS = """.points { color: var(--st-text-color); font-family: var(--st-font); font-size: 0.875rem; }
+CSS = """.points { container-type: inline-size; color: var(--st-text-color); font-family: var(--st-font);
+  font-size: 0.875rem; }
 .bar { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; margin-bottom: 6px; }
 button { padding: 3px 10px; min-height: 30px; min-width: 30px; border: 1px solid var(--st-border-color, #ccc);
   border-radius: 6px; background: transparent; color: inherit; font: inherit; cursor: pointer; }
@@ -41,8 +42,8 @@ button[aria-pressed="true"] { background: var(--st-primary-color); color: var(--
 button:disabled { opacity: 0.45; cursor: default; }
 button:focus-visible, .over:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 1px; }
 .said { font-variant-numeric: tabular-nums; }
-.stage { position: relative; overflow: hidden; border: 1px solid var(--st-border-color, #ccc); border-radius: 6px;
-  background: var(--st-background-color); color: var(--st-text-color); font-family: var(--st-font); }
+.stage { position: relative; max-height: 125cqw; overflow: hidden;
+  border: 1px solid var(--st-border-color, #ccc); border-radius: 6px; background: var(--st-background-color); color: var(--st-text-color); font-family: var(--st-font); }
 .stage canvas { position: absolute; inset: 0; width: 100%; height: 100%; display: block; }
 .dots { pointer-events: none; }
 .over { touch-action: pan-y; cursor: grab; }
@@ -133,9 +134,11 @@ def points(
     selection: Selection = st.session_state.get(own, NOTHING)
     if len(selection.rows) and selection.rows[-1] >= n:
         selection = NOTHING
-    rows = selection.rows if picked is None else np.unique(np.asarray(picked, np.int64))
-    rows = rows[(rows >= 0) & (rows < n)]
-    low, high = (coords.min(0), coords.max(0)) if n else (np.zeros(2), np.ones(2))
+    rows = np.asarray(selection.rows if picked is None else picked, np.int64)
+    mask = np.zeros(n, bool)
+    mask[rows[(rows >= 0) & (rows < n)]] = True
+    count = int(mask.sum())
+    low, high = bounds_of(coords)
     data: dict[str, Any] = {
         "code": _served(BUNDLE.read_bytes(), "text/javascript", "points"),
         "n": n,
@@ -143,27 +146,26 @@ def points(
         "turn": st.session_state.get(f"{key}:turn"),
         "coords": _served(place, BYTES, f"{key}:coords", version),
         "codes": _served(np.where(hidden, len(palette), chosen).astype(kind).tobytes(), BYTES, f"{key}:codes"),
-        "bounds": [*map(float, low), *map(float, high)],
+        "bounds": [*low, *high],
         "names": list(groups[:255]),
         "colors": palette,
         "grayColor": GRAY,
         "pickColor": PICK,
         "gray": int(hidden.sum()),
-        "count": len(rows),
+        "count": count,
         "height": height,
         "alt": f"{alt or f'Map of {n:,} points'}. Arrows move, plus and minus zoom, Enter picks the point at the cross, Shift and Enter all in view.",
     }
-    if len(rows):
-        mask = np.zeros(n, bool)
-        mask[rows] = True
+    if count:
         data["picked"] = _served(np.packbits(mask, bitorder="little").tobytes(), BYTES, f"{key}:mask")
     shown = [(int(row), str(text), bool(bold)) for row, text, bold in labels]
     if shown:
         data["labels"] = _served(json.dumps(shown).encode(), "application/json", f"{key}:labels")
     if names is not None and n:
-        data["namesAt"] = _served(_name_table(tuple(names)), BYTES, f"{key}:names")
+        table, digest = _name_table(tuple(names))
+        data["namesAt"] = _served(table, BYTES, f"{key}:names", digest)
     if n and (st.session_state.get(key) or {}).get("flat"):
-        image, bounds = density_image(coords, codes=chosen, colors=palette, gray=hidden, picked=rows)
+        image, bounds = density_image(coords, codes=chosen, colors=palette, gray=hidden, picked=np.flatnonzero(mask))
         data |= {"image": _served(image, "image/png", f"{key}:image"), "imageBounds": bounds}
     _POINTS(key=key, data=data, on_picked_change=answered, on_flat_change=lambda: None)
     return selection
@@ -212,9 +214,10 @@ def _served(content: bytes, kind: str, place: str, digest: str = "") -> str:
 
 
 @lru_cache(maxsize=4)
-def _name_table(names: tuple[str, ...]) -> bytes:
-    """n + 1 offsets (uint32), then the names in UTF-8: any one of them can be read without the others."""
+def _name_table(names: tuple[str, ...]) -> tuple[bytes, str]:
+    """Table and checksum: n + 1 offsets (uint32), then the names in UTF-8; any one can be read without the others."""
     parts = [name.encode() for name in names]
     offsets = np.zeros(len(parts) + 1, np.uint32)
     np.cumsum(np.fromiter(map(len, parts), np.uint32, len(parts)), out=offsets[1:])
-    return offsets.tobytes() + b"".join(parts)
+    table = offsets.tobytes() + b"".join(parts)
+    return table, _digest(table)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from embedkit.figures.lasso import bounds_of
 from embedkit.figures.style import GRAY
 from embedkit.space import Vectors
 
@@ -33,7 +34,7 @@ def density_image(
     """
     from PIL import Image
 
-    low, high = coords.min(0).astype(float), coords.max(0).astype(float)
+    low, high = np.array(bounds_of(coords))
     pad = MARGIN * (float((high - low).max()) or 1.0)
     low, high = low - pad, high + pad
     width, height = (max(1, round(longest * side / (high - low).max())) for side in high - low)

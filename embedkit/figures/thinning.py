@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from embedkit.figures.lasso import bounds_of
 from embedkit.space import Vectors
 
 __all__ = ["group_rows", "spread_rows"]
@@ -23,34 +24,33 @@ def spread_rows(coords: Vectors, *, weight: Any = None, gray: Any = None, most: 
     rows = np.arange(len(coords)) if gray is None else np.flatnonzero(~np.asarray(gray, bool))
     if not len(rows) or most <= 0:
         return rows[:0]
-    low, high = coords.min(0), coords.max(0)
+    low, high = np.array(bounds_of(coords))
     side = float((high - low).max()) or 1.0
-    cells = np.minimum((coords[rows] - low) * (FINEST / side), FINEST - 1).astype(np.int32)
-    # the last of several writes to one place stays, so the most important is written last
+    places = coords if gray is None else coords[rows]
+    column, line = (np.minimum((places[:, i] - low[i]) * (FINEST / side), FINEST - 1).astype(np.int32) for i in (0, 1))
+    cell = line * FINEST + column
     order = np.arange(len(rows))[::-1] if weight is None else np.argsort(np.asarray(weight)[rows], kind="stable")
+    # Of several writes to one place the last stays, so the most important comes last; a rank stands for its point.
     best = np.full(FINEST * FINEST, -1, np.int64)
-    best[(cells[:, 1] * FINEST + cells[:, 0])[order]] = order
-    left = best[best >= 0]
-    importance = np.empty(len(rows), np.int64)
-    importance[order] = np.arange(len(rows))
-    answer: list[int] = []
-    size = 4
-    while size <= FINEST and len(left):
-        coarse = cells[left] * size // FINEST
-        key = coarse[:, 1] * size + coarse[:, 0]
-        by = np.lexsort((-importance[left], key))
-        first = by[np.r_[True, np.diff(key[by]) > 0]]
-        winners = left[first]
-        answer.extend(winners[np.argsort(-importance[winners], kind="stable")].tolist())
-        left = np.delete(left, first)
-        size *= 2
-    answer.extend(left[np.argsort(-importance[left], kind="stable")].tolist())
-    return rows[np.array(answer[:most], np.int64)]
+    best[cell[order]] = np.arange(len(rows))
+    ranks = np.sort(best[best >= 0])[::-1]
+    answer: list[Any] = []
+    for size in (4, 8, 16, 32, FINEST):
+        points = order[ranks]
+        _, first = np.unique(
+            (line[points] * size // FINEST) * size + column[points] * size // FINEST, return_index=True
+        )
+        first.sort()  # unique gives the first of each cell, which is the highest rank; back to the order of ranks
+        answer.append(points[first])
+        ranks = np.delete(ranks, first)
+        if not len(ranks):
+            break
+    return np.asarray(rows[np.concatenate(answer)[:most]], np.int64)
 
 
 def group_rows(coords: Vectors, codes: Any, groups: int) -> list[int | None]:
     """For each group the row nearest to its median, where its name stands; None for a group without points."""
-    codes = np.asarray(codes)
+    codes = np.asarray(codes, np.uint16) if groups < 2**16 else np.asarray(codes)  # short numbers are sorted faster
     order = np.argsort(codes, kind="stable")
     ends = np.searchsorted(codes[order], np.arange(groups + 1))
     answer: list[int | None] = []

@@ -111,6 +111,7 @@ class PointMap {
     const data = this.data = component.data
     this.send = (value) => component.setTriggerValue("picked", value)
     this.state = component.setStateValue
+    this.stage.dataset.state = "loading"
     this.stage.style.height = `min(${data.height}px, 85vh)`
     this.over.setAttribute("aria-label", data.alt)
     const look = getComputedStyle(this.stage)
@@ -145,7 +146,6 @@ class PointMap {
   }
 
   async load(data) {
-    this.stage.dataset.state = "loading"
     if (!this.plot && !this.flat) {
       this.renderer = borrow()
       if (this.renderer) this.start()
