@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-NAMES = ("startup", "words", "contexts", "projection", "images", "interactions", "word_training")
+NAMES = ("startup", "words", "contexts", "projection", "images", "interactions", "word_training", "explorer")
 
 if __name__ == "__main__":
     # Each in a process of its own: what one has loaded must not be there for the next.
