@@ -251,7 +251,7 @@ def _many(made: MadeMap, looked: Looked) -> None:
         marked = [n.row for n in search(space, looked.pick, looked.k, looked.metric)]
     shown = points(
         made.projection.coords,
-        key="ex_many",
+        key=f"ex_many:{space.digest[:12]}",
         codes=codes,
         groups=groups,
         colors=colors,
