@@ -151,7 +151,7 @@ def _reading(few: SettingResult, many: SettingResult, wide: SettingResult) -> st
     met = "more" if (wide.together.mean or 0) > (many.together.mean or 0) else "fewer"
     return (
         f"With as many pairs for both: {', '.join(said)}, and at window 10 {met} of the nearest were met near the word in the text. "
-        f"Without, window 2 has {_cell(few.together, percent=True)} of them, which says how little it had learned."
+        f"At window 2 that share goes from {_cell(few.together, percent=True)} to {_cell(many.together, percent=True)} by the epochs alone, so it tells as much of the length of a training as of the window."
     )
 
 

@@ -127,8 +127,8 @@ def _measured(entry: Entry, found: Sequence[ReaderResult]) -> None:
         )
     with right:
         lines = {
-            "network": [at["network", 10, count].auc.mean for count in TRAINED_ON],
             **{name: [ten[name].auc.mean] * len(TRAINED_ON) for name in RULES},
+            "network": [at["network", 10, count].auc.mean for count in TRAINED_ON],
         }
         chart(
             setting_lines(
@@ -213,7 +213,7 @@ def _ranked(shelf: Shelf, network: Network) -> None:
     if not shelf.picked:
         st.info("Pick a title: without one there is nothing to go by.", icon=":material/menu_book:")
         return
-    left, right = st.columns(2, gap="medium")
+    left, right = st.columns([3, 2], gap="medium")
     tops = {}
     for column, name in ((left, shelf.rule), (right, "network")):
         scores = score(name, shelf.titles, shelf.read, shelf.unread, network)
@@ -231,7 +231,11 @@ def _ranked(shelf: Shelf, network: Network) -> None:
             st.dataframe(
                 pd.DataFrame(rows, index=pd.RangeIndex(1, len(order) + 1, name="rank")),
                 key="tr_top_network" if name == "network" else "tr_top_rule",
-                column_config={"score": st.column_config.NumberColumn(format="%.3f")},
+                column_config={
+                    "title": st.column_config.TextColumn(width=230),
+                    "topic": st.column_config.TextColumn(width=130),
+                    "score": st.column_config.NumberColumn(format="%.3f", width=60),
+                },
                 alt=f"The first {TOP} unread titles by {name}, with their topic and score",
             )
     both = len(set(tops[shelf.rule]) & set(tops["network"]))
