@@ -21,9 +21,12 @@ from embedkit.catalog import CatalogRow, catalog, fetch_task_of
 from embedkit.cli import main
 from embedkit.encoders import models, vision
 from embedkit.errors import FetchError, InputError, JobStopped
+from embedkit.explore import kept_space
+from embedkit.files import open_files
 from embedkit.registry import methods
 from embedkit.sources import movielens, picture_sets
 from embedkit.space import Space
+from embedkit.store import default_store
 from embedkit.words import pretrained, recipe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -336,6 +339,80 @@ def test_build_assets_follows_the_recipes(
     assert main(["build-assets", *(["--only", only] if only else [])]) == 0
     assert done == expected
     assert ("Made the maps." in capsys.readouterr().err) == (only != "words")
+
+
+def test_open_says_what_it_understood_and_keeps_the_space_for_the_explorer(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    vectors, labels = tmp_path / "vectors.npy", tmp_path / "labels.tsv"
+    np.save(vectors, np.array([[1.0, 2.0], [np.nan, 4.0], [5.0, 6.0]]))
+    labels.write_text("word\tkind\na\tx\nb\tx\nc\ty\n")
+    assert main(["open", str(vectors), str(labels)]) == 0
+    out, err = capsys.readouterr()
+    *said, size, link = out.splitlines()
+    assert said == [
+        "Read as NumPy array: 'vectors.npy' holds 3 x 2 numbers (float64).",
+        "'labels.tsv' names the items; its columns: 'word', 'kind'.",
+        "1 of 3 rows was left out, as it is no vector: row 2 (column 1 is NaN).",
+    ]
+    assert (size, err) == ("2 x 2", "")
+    before, _, key = link.rpartition("=")
+    assert before == "With the app running (make run): http://localhost:8501/explorer?ex_src=Own+files&ex_open"
+    space = kept_space(default_store(), key)
+    assert space.items == ("a", "c")
+    assert space.vectors.tolist() == [[1, 2], [5, 6]]
+    assert space.meta["kind"].tolist() == ["x", "y"]
+
+
+def test_the_link_of_open_is_what_the_explorer_reads() -> None:
+    page = (ROOT / "ui" / "explorer_open.py").read_text("utf-8")
+    for name in ("ex_src", "ex_open"):
+        assert f'key="{name}"' in page
+    assert 'FILES = "Own files"' in page
+
+
+def test_open_converts(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("New York,1,2\nb,3,4\n")
+    for argv, files in (
+        (["--to", "y.parquet"], ["y.parquet"]),
+        (["--to", "y.npy"], ["y.npy", "y.labels.tsv"]),
+        (["--to", "any name", "--as", "word2vec"], ["any name"]),
+        (["--to", "y.tsv"], ["y.vectors.tsv", "y.metadata.tsv"]),
+    ):
+        assert main(["open", str(tmp_path / "x.csv"), argv[0], str(tmp_path / argv[1]), *argv[2:]]) == 0
+        out = capsys.readouterr().out
+        assert out.splitlines()[-1] == "Written: " + ", ".join(str(tmp_path / file) for file in files)
+        assert ("'_' stands for them in 1 name." in out) == ("word2vec" in argv)
+        found = open_files([tmp_path / file for file in files]).space
+        assert found.items == ("New_York" if "word2vec" in argv else "New York", "b")
+        assert found.vectors.tolist() == [[1, 2], [3, 4]]
+    assert "explorer" not in out
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["nope.csv"], "There is no file 'nope.csv'."),
+        (["nope.csv", "--as", "csv"], "--as says how to write; name the file with --to OUT."),
+        (["nope.csv", "--to", "x.xyz"], "The end of 'x.xyz' names no format to write; say which: parquet, arrow, npy,"),
+        (
+            ["nope.csv", "--to", "x", "--as", "texts"],
+            "There is no format 'texts' to write; known: parquet, arrow, npy,",
+        ),
+    ],
+)
+def test_open_ends_with_a_sentence(capsys: pytest.CaptureFixture[str], argv: list[str], sentence: str) -> None:
+    assert main(["open", *argv]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(sentence)
+
+
+def test_open_says_when_it_cannot_write(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("1,2\n3,4\n")
+    assert main(["open", str(tmp_path / "x.csv"), "--to", str(tmp_path / "no folder" / "y.npy")]) == 2
+    assert "y.npy' cannot be written: No such file or directory." in capsys.readouterr().err
 
 
 def run(*argv: str, code: str = "") -> "subprocess.CompletedProcess[str]":

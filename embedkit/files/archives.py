@@ -34,9 +34,8 @@ def _entries(given: Given, file: object, most: int) -> tuple[zipfile.ZipFile, li
         archive = zipfile.ZipFile(file)  # type: ignore[call-overload]
     except Exception as error:  # a broken list of files raises many kinds: BadZipFile, struct.error, UnicodeDecodeError
         raise DamagedFile(f"'{given.name}' is no whole zip file: {reason(error)}.") from None
-    hidden = ("__MACOSX/", ".")
     entries = [e for e in archive.infolist() if not e.is_dir() and not e.filename.startswith("__MACOSX/")]
-    return archive, [e for e in entries if not e.filename.rsplit("/", 1)[-1].startswith(hidden[1])]
+    return archive, [e for e in entries if not e.filename.replace("\\", "/").rsplit("/", 1)[-1].startswith(".")]
 
 
 def _marks(given: Given) -> int:

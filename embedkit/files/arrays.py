@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Literal
 
@@ -11,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.errors import DamagedFile, InputError
+from embedkit.files.archives import members
+from embedkit.files.columns import draft_from_table, plain_columns
 from embedkit.files.draft import Draft, check_size
 from embedkit.files.given import Given, Limits, few, plural, reason, shown, size_of
+from embedkit.files.tables import labels_lines, safe_name
 from embedkit.space import Space
 
-__all__ = ["best_of", "draft_of", "name_columns", "read_npy", "read_npz", "write_npy", "write_npz"]
+__all__ = ["best_of", "draft_of", "name_columns", "names_in_npy", "read_npy", "read_npz", "write_npy", "write_npz"]
 
 # Where a file holds several tables, one of these names is the vectors, the first first.
 VECTORS = ("vectors", "vector", "embeddings", "embedding", "emb", "x", "features", "weight", "data", "arr_0")
@@ -61,6 +65,8 @@ def _fits(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], there: int, l
     if min(shape, default=0) < 0 or dtype.itemsize == 0:
         raise DamagedFile(f"'{name}' has a header with the shape {shown(shape)} of {dtype}, which no array has.")
     size = math.prod(shape) * dtype.itemsize
+    if not size:
+        check_size(name, shape[0], math.prod(shape[1:]), limits)  # raises, before numpy multiplies the other sides
     if size > there:
         raise DamagedFile(
             f"'{name}' is cut off: its header promises {shown(' x '.join(f'{side:,}' for side in shape))} numbers in "
@@ -109,8 +115,6 @@ def _records(name: str, array: NDArray[Any], limits: Limits) -> Draft:
     """A structured array: its fields are the columns of a table."""
     import pyarrow as pa
 
-    from embedkit.files.columns import draft_from_table
-
     if array.ndim != 1:
         raise InputError(f"'{name}' holds records of shape {array.shape}; a table of records has one dimension.")
     columns = {}
@@ -132,10 +136,20 @@ def _native(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(array.dtype.newbyteorder("="))
 
 
+def names_in_npy(given: Given) -> Given | None:
+    """An .npy of one text a row as a file of labels; None for any other."""
+    with given.open() as file:
+        shape, _, dtype = _header(file, given.name)
+        start = file.tell()
+    if dtype.kind not in "US" or len(shape) != 1 or math.prod(shape) * dtype.itemsize > given.size - start:
+        return None
+    texts = np.ndarray(shape, dtype, given.whole(), start).tolist()
+    lines = (text if isinstance(text, str) else text.decode("utf-8", "replace") for text in texts)
+    return given.renamed(given.name, "".join(safe_name(line) + "\n" for line in lines).encode("utf-8", "replace"))
+
+
 def read_npz(given: Given, limits: Limits) -> Draft:
     """The table of vectors in an .npz, with the arrays of as many texts and numbers as it has rows."""
-    from embedkit.files.archives import members
-
     arrays: dict[str, NDArray[Any]] = {}
     left: list[str] = []
     for name, data in members(given, limits):
@@ -203,8 +217,6 @@ def name_columns(draft: Draft, columns: Mapping[str, NDArray[Any]]) -> None:
 
 def write_npy(space: Space) -> dict[str, Iterator[bytes]]:
     """The vectors as .npy, and beside it the Projector's table of labels."""
-    from embedkit.files.tables import labels_lines
-
     return {".npy": _npy(space.vectors), ".labels.tsv": labels_lines(space)}
 
 
@@ -217,10 +229,8 @@ def _npy(array: NDArray[Any]) -> Iterator[bytes]:
 
 def write_npz(space: Space) -> dict[str, Iterator[bytes]]:
     """Vectors, items and the columns that are texts or numbers, as .npz."""
-    from embedkit.files.columns import plain_columns
 
     def lines() -> Iterator[bytes]:
-        import zipfile
 
         arrays: dict[str, NDArray[Any]] = {"vectors": space.vectors, "items": np.array(space.items, str)}
         for name, values in plain_columns(space).items():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from embedkit.errors import InputError
 from embedkit.files.draft import Draft, check_size, unique
-from embedkit.files.given import Limits, few, plural, shown
+from embedkit.files.given import Limits, few, plural, shown, size_of
 from embedkit.files.sniff import is_number
 from embedkit.space import Origin, Space
 
@@ -54,7 +54,7 @@ def draft_from_table(
         draft, used = _wide(table, name, limits, loose)
     draft.rows = rows
     rest = table.drop_columns(used)
-    _name(draft, rest, lists[1:] if lists else [])
+    _name(draft, rest, lists[1:] if lists else [], limits)
     return draft
 
 
@@ -159,7 +159,7 @@ def _written(table: Any) -> list[str]:
                 for cell in table.column(field.name).slice(0, 20).to_pylist()
                 if isinstance(cell, str) and cell.strip()
             ]
-            vectors = [len(numbers) for cell in cells if (numbers := _numbers(cell)) is not None]
+            vectors = [len(numbers) for cell in cells if (numbers := _numbers(cell.replace("...", " "))) is not None]
             if cells and len(vectors) >= 0.6 * len(cells) and max(vectors) >= 2:
                 found.append(field.name)
     return found
@@ -300,7 +300,7 @@ def _series(columns: Sequence[str]) -> list[str]:
     return best
 
 
-def _name(draft: Draft, rest: Any, left: list[str]) -> None:
+def _name(draft: Draft, rest: Any, left: list[str], limits: Limits) -> None:
     """Find among the other columns the names of the items; keep what a table can hold, and say what it cannot."""
     from pyarrow import types
 
@@ -317,6 +317,10 @@ def _name(draft: Draft, rest: Any, left: list[str]) -> None:
         draft.said.append(f"'{shown(chosen)}' names the items.")
         if len(set(draft.names)) == len(draft.names):
             plain.remove(chosen)
+    for column in [column for column in plain if _text_size(rest.column(column)) > limits.most_bytes]:
+        plain.remove(column)
+        size = size_of(_text_size(rest.column(column)))
+        draft.said.append(f"The column '{shown(column, 30)}' was left out: its texts would take {size} in memory.")
     if left:
         draft.said.append(f"Left out, as no table shows them: {few([repr(shown(column, 30)) for column in left])}.")
     if plain:
@@ -350,6 +354,19 @@ def _pylist(column: Any) -> list[Any]:
         words = chunk.dictionary.to_pylist()
         values += [None if place is None else words[place] for place in chunk.indices.to_pylist()]
     return values
+
+
+def _text_size(column: Any) -> int:
+    """The bytes of a column of texts that a dictionary names many times; 0 for others, which are in memory already."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_dictionary(column.type):
+        return 0
+    lengths = (
+        pc.sum(pc.cast(pc.binary_length(c.dictionary).take(c.indices), pa.int64())).as_py() for c in column.chunks
+    )
+    return sum(length or 0 for length in lengths)
 
 
 def _to_pandas(table: Any) -> pd.DataFrame:

@@ -102,7 +102,7 @@ def _finite(draft: Draft) -> NDArray[np.bool_]:
             block = vectors[start : start + step]
             with np.errstate(all="ignore"):
                 # a sum of squares is not finite where a number is not, and seldom elsewhere: then each is looked at
-                if not np.isfinite(np.einsum("ij,ij->", block, block, dtype=np.float64)):
+                if not np.isfinite(np.einsum("ij,ij->", block, block, dtype=np.float64, casting="same_kind")):
                     keep[start : start + step] = (np.abs(block) <= LARGEST).all(1)
                 elif block.dtype.itemsize > 4:
                     keep[start : start + step] = np.abs(block).max(1) <= LARGEST
@@ -114,18 +114,17 @@ def _left(draft: Draft, keep: NDArray[np.bool_]) -> str:
     out = np.flatnonzero(~keep)
     told = [f"{draft.called(row)} ({draft.why.get(int(row)) or _fault(draft, row)})" for row in out[:3]]
     more = f" and {len(out) - 3:,} more" if len(out) > 3 else ""
-    was = "was" if len(out) == 1 else "were"
-    return (
-        f"{plural(len(out), 'row')} of {len(keep):,} {was} left out, without a finite number in each column: "
-        f"{', '.join(told)}{more}."
-    )
+    was = "was left out, as it is no vector" if len(out) == 1 else "were left out, as they are no vectors"
+    return f"{len(out):,} of {plural(len(keep), 'row')} {was}: {', '.join(told)}{more}."
 
 
 def _fault(draft: Draft, row: int) -> str:
-    values = np.asarray(draft.vectors[row], np.float64)
+    with np.errstate(invalid="ignore"):  # a signaling NaN
+        values = np.asarray(draft.vectors[row], np.float64)
     column = int(np.argmin(np.abs(values) <= LARGEST))
     value = values[column]
-    what = "no number (NaN)" if np.isnan(value) else "infinite" if np.isinf(value) else f"{value:.3g}, beyond float32"
+    missing = "empty or NaN" if draft.columns else "NaN"
+    what = missing if np.isnan(value) else "infinite" if np.isinf(value) else f"{value:.3g}, beyond float32"
     return f"{column_name(draft.columns, column)} is {what}"
 
 

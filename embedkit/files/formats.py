@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -9,7 +10,7 @@ from types import MappingProxyType
 from embedkit.errors import InputError
 from embedkit.files import arrays, columnar, projector, records, tables, tensors, wordvectors
 from embedkit.files.draft import Draft
-from embedkit.files.given import Given, Limits
+from embedkit.files.given import Given, Limits, check_utf8
 from embedkit.files.sniff import Look
 from embedkit.space import Space
 
@@ -93,6 +94,8 @@ def format_of(given: Given) -> Format:
         raise InputError(
             f"'{given.name}' is named like {named.title}, but does not begin like it: it is broken, or something else."
         )
+    if given.head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        check_utf8(given)
     if look.text is None:
         raise InputError(f"'{given.name}' is none of the {len(FORMATS)} formats that open; see docs/files.md.")
     raise InputError(

@@ -60,15 +60,15 @@ class Given:
         path = Path(file)
         try:
             if path.is_dir():
-                raise InputError(f"'{shown(str(path))}' is a folder; name the files in it.")
+                raise InputError(f"'{shown(str(path), 200)}' is a folder; name the files in it.")
             if not path.is_file():
-                raise InputError(f"There is no file '{shown(str(path))}'.")
+                raise InputError(f"There is no file '{shown(str(path), 200)}'.")
             with path.open("rb"):  # whether it may be read is best known now
                 return cls(_last(path.name), path.stat().st_size, path)
         except (OSError, ValueError) as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"'{shown(str(path))}' cannot be read: {reason(error)}.") from None
+            raise InputError(f"'{shown(str(path), 200)}' cannot be read: {reason(error)}.") from None
 
     @property
     def suffix(self) -> str:

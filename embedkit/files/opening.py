@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from embedkit.errors import InputError
 from embedkit.files import projector, things
 from embedkit.files.archives import gunzip, members, names_in
+from embedkit.files.arrays import names_in_npy
 from embedkit.files.draft import Draft, finish
 from embedkit.files.formats import FORMATS, Format, format_of
 from embedkit.files.given import COMMAND_LINE, Given, Limits, few, reason, size_of
@@ -148,8 +149,14 @@ def _parts(files: list[Given], rows: dict[Given, Format]) -> tuple[Given, Given 
                 "holds numbers alone; name it vectors.tsv, and the labels metadata.tsv."
             )
         beside = [each for each in beside if each is not sources[0]]
-    if len(sources) > 1:
+    for each in [each for each in sources if rows[each].key == "npy"] * (len(sources) > 1):
+        if (texts := names_in_npy(each)) is not None:
+            sources.remove(each)
+            beside.append(texts)
+    if len(sources) != 1:
         named = few([repr(each.name) for each in sources])
+        if not sources:
+            raise InputError(f"None of {few([repr(each.name) for each in files])} holds vectors.")
         raise InputError(f"More than one file holds vectors: {named}. Open one at a time.")
     meta = [each for each in beside if any(hint in each.name.lower() for hint in ("meta", "label", "vocab", "word"))]
     labels = next(iter([*meta, *beside]), None)

@@ -63,7 +63,7 @@ def save_space(space: Space, path: Path | str, key: str | None = None) -> Saved:
                     file.write(piece)
             os.replace(temp, target)  # noqa: PTH105
         except OSError as error:
-            raise InputError(f"'{shown(str(target))}' cannot be written: {reason(error)}.") from None
+            raise InputError(f"'{shown(str(target), 200)}' cannot be written: {reason(error)}.") from None
         finally:
             temp.unlink(missing_ok=True)
         written.append(target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections.abc import Sequence
@@ -39,6 +40,21 @@ class Look:
         lines = [line for line in re.split(r"\r\n|\n|\r", text)[:200] if line.strip()]
         cut = self.given.size > HEAD and len(lines) > 1 and text.count("\n") < 200
         return (lines[:-1] if cut else lines)[:50]
+
+    def rows(self, mark: str) -> list[list[str]]:
+        """The first rows of cells, 50 at most, with `mark` between the cells and quotation marks around some."""
+        text = (self.text or "").replace("\r\n", "\n").replace("\r", "\n")
+        found: list[list[str]] = []
+        try:
+            for row in csv.reader(io.StringIO(text, newline=""), delimiter=mark):
+                if any(cell.strip() for cell in row):
+                    found.append(row)
+                if len(found) > 50:
+                    break
+        except csv.Error:  # a cell beyond csv's 131,072 characters
+            found = [line.split(mark) for line in self.lines]
+        cut = self.given.size > HEAD and 1 < len(found) <= 50
+        return found[:-1] if cut else found[:50]
 
     @property
     def picture(self) -> bool:
@@ -134,7 +150,7 @@ class Look:
         """Lines with as many cells each; without a name that says so, some cells must be numbers."""
         if self.text is None:
             return False
-        return self.suffix in (".csv", ".tsv", ".tab") or delimiter_of(self.lines, sure=True) != ""
+        return self.suffix in (".csv", ".tsv", ".tab") or delimiter_of(self, sure=True) != ""
 
     @property
     def texts(self) -> bool:
@@ -160,30 +176,25 @@ def _numbers_at_end(line: str) -> int:
     return count
 
 
-def delimiter_of(lines: Sequence[str], sure: bool = False) -> str:
-    """What stands between the cells of these lines, "" for a single column; `sure` asks for numbers in two cells."""
-    best, most = "", 1.0
+def delimiter_of(look: Look, sure: bool = False) -> str:
+    """What stands between the cells of a table, "" for a single column; `sure` asks for numbers in two cells a row."""
+    best, most = "", (0.0, 1)
     for mark in "\t,;|" + " " * sure:
-        rows = [_cells(line, mark) for line in lines[:30]]
+        rows = look.rows(mark)[:30]
         widths = [len(row) for row in rows]
         usual = max(set(widths), key=lambda width: (widths.count(width), width), default=1)
         if usual < 2 or widths.count(usual) < 0.6 * len(widths):
             continue
         numbers = [sum(map(is_number, row)) for row in rows]
-        listed = any(len(cell) > 2 and cell[0] == "[" and cell[-1] == "]" for row in rows[1:] for cell in row)
+        cells = [cell.strip() for row in rows[1:] for cell in row]
+        if any(cell[:1] == "[" and cell[-1:] != "]" for cell in cells):
+            continue  # this mark stands between the numbers of a list, not between cells
+        listed = any(cell[:1] == "[" for cell in cells)
         if sure and not listed and sum(count >= 2 for count in numbers) < 0.6 * max(1, len(rows) - 1):
             continue
-        score = usual * (1 if mark != "," or not listed else 0.5)
-        if score > most:
+        if (score := (widths.count(usual) / len(widths), usual)) > most:
             best, most = mark, score
     return best
-
-
-def _cells(line: str, mark: str) -> list[str]:
-    try:
-        return next(csv.reader([line], delimiter=mark), [])
-    except csv.Error:  # a cell beyond csv's 131,072 characters
-        return line.split(mark)
 
 
 # What is refused, by its first bytes; then by its name. Each says what it is and how it becomes a file that opens.
@@ -269,13 +280,13 @@ def _pickled(look: Look, names: Sequence[str]) -> str:
     head, suffix = look.head, look.suffix
     if head.startswith(_TORCH) or (look.zip and any(_is_pickle_name(inner) for inner in names)):
         return "torch"
-    if head[:2] in _ZLIB and suffix in (".joblib", ".pkl", ".z", ".pickle"):
+    if head[:2] in _ZLIB and look.text is None:
         return "joblib"
     if not ((head[:1] == b"\x80" and head[1:2] <= b"\x05" and len(head) > 2) or _OLD_PICKLE.match(head)):
         return ""
     if suffix in (".pt", ".pth"):
         return "torch"
-    if suffix == ".joblib" or b"joblib" in head[:2000]:
+    if suffix == ".joblib" or b"joblib.numpy_pickle" in head[:200]:
         return "joblib"
     return "gensim" if _GENSIM.search(head[:200]) else "pickle"
 

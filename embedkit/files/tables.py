@@ -27,12 +27,16 @@ __all__ = ["is_numbers_only", "labels_lines", "naming", "read_labels", "read_tab
 
 EMPTY = ["", "NA", "N/A", "#N/A", "NULL", "null", "None"]
 ROWS = 10_000
+OPEN = " Its quotation marks do not come in pairs: look for one that is not closed."
 
 
 def read_table(given: Given, limits: Limits) -> Draft:
     """CSV or TSV: a column for each number, or one column of vectors; with a header or without."""
     table, rows, said = _table(given, limits)
-    draft = draft_from_table(table, given.name, limits, loose=True, rows=rows)
+    try:
+        draft = draft_from_table(table, given.name, limits, loose=True, rows=rows)
+    except InputError as error:
+        raise InputError(f"{error}{OPEN * (_quotes(given) % 2)}") from None
     draft.said += said
     return draft
 
@@ -43,14 +47,13 @@ def _table(given: Given, limits: Limits) -> tuple[Any, NDArray[np.int64], list[s
     import pyarrow.csv as pc
 
     check_utf8(given)
-    lines = Look(given).lines
-    if not lines:
+    look = Look(given)
+    mark = delimiter_of(look) or (delimiter_of(look, sure=True) if given.suffix not in (".csv", ".tsv") else "") or "\t"
+    cells = look.rows(mark)
+    if not cells:
         raise InputError(f"'{given.name}' holds no rows.")
-    mark = (
-        delimiter_of(lines) or (delimiter_of(lines, sure=True) if given.suffix not in (".csv", ".tsv") else "") or "\t"
-    )
-    comments = _comments(lines, mark)
-    first, *others = [_row(line, mark) for line in lines[comments:]]
+    comments = _comments(cells)
+    first, *others = cells[comments:]
     header = _has_header(first, others)
     width = max(map(len, others), key=[len(row) for row in others].count) if others else len(first)
     if max(width, len(first)) > limits.most_columns:
@@ -75,7 +78,7 @@ def _table(given: Given, limits: Limits) -> tuple[Any, NDArray[np.int64], list[s
         table = pc.read_csv(
             given.arrow(),
             pc.ReadOptions(column_names=names, skip_rows=comments + header, use_threads=False, block_size=2**24),
-            pc.ParseOptions(delimiter=mark, newlines_in_values=_quoted_lines(given), invalid_row_handler=ragged),
+            pc.ParseOptions(delimiter=mark, newlines_in_values=_quotes(given) > 0, invalid_row_handler=ragged),
             pc.ConvertOptions(
                 null_values=EMPTY, strings_can_be_null=False, decimal_point="," if comma else ".", check_utf8=True,
                 timestamp_parsers=["\x01"], auto_dict_encode=False,
@@ -89,18 +92,10 @@ def _table(given: Given, limits: Limits) -> tuple[Any, NDArray[np.int64], list[s
     return table, _numbered(table.num_rows, comments + header, bad, len(names), said), said
 
 
-def _row(line: str, mark: str) -> list[str]:
-    try:
-        return next(csv.reader([line], delimiter=mark), [])
-    except csv.Error:
-        return line.split(mark)
-
-
-def _comments(lines: Sequence[str], mark: str) -> int:
-    """How many lines at the top are remarks, as numpy.savetxt writes them: they begin with # and have fewer cells."""
-    count = next((i for i, line in enumerate(lines) if not line.startswith("#")), 0)
-    width = len(_row(lines[count], mark))
-    return count if all(len(_row(line, mark)) != width for line in lines[:count]) else 0
+def _comments(rows: Sequence[Sequence[str]]) -> int:
+    """How many rows at the top are remarks, as numpy.savetxt writes them: they begin with # and have fewer cells."""
+    count = next((i for i, row in enumerate(rows) if not row[0].startswith("#")), 0)
+    return count if all(len(row) != len(rows[count]) for row in rows[:count]) else 0
 
 
 def _has_header(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
@@ -110,18 +105,20 @@ def _has_header(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
     if not numbers:
         # a first row of texts over texts alone names nothing
         return any(is_number(cell) or cell.strip()[:1] == "[" for row in others for cell in row) or len(cells) > 1
-    if len(numbers) >= 2 and all(number.isdigit() for number in numbers):
-        start = int(numbers[0])
-        counted = [str(number) for number in range(start, start + len(numbers))]
-        same = sum(row[: len(cells)] == cells for row in others)
-        return start in (0, 1) and numbers == counted and not same and len(numbers) >= len(cells) - 2
-    return False
+    if len(numbers) < 2 or len(numbers) < len(cells) - 2 or not all(number.isdecimal() for number in numbers):
+        return False
+    start = int(numbers[0])
+    if start > 1 or numbers != [str(number) for number in range(start, start + len(numbers))]:
+        return False
+    below = [cell for row in others for cell in row if is_number(cell)]
+    fractions = sum(not cell.strip().lstrip("-").isdecimal() for cell in below)
+    return not cells[0] or (bool(below) and fractions > 0.5 * len(below))  # a row "1, 2, 3" of whole numbers is data
 
 
-def _quoted_lines(given: Given) -> bool:
-    """Whether the file has quotation marks at all: without them each line is a row, and blocks are cut faster."""
+def _quotes(given: Given) -> int:
+    """How many quotation marks a file has: without any each line is a row, and blocks are cut faster."""
     with given.open() as file:
-        return any(b'"' in piece for piece in iter(lambda: file.read(2**22), b""))
+        return sum(piece.count(b'"') for piece in iter(lambda: file.read(2**22), b""))
 
 
 def _spared(table: Any, said: list[str]) -> Any:
@@ -163,9 +160,8 @@ def _numbered(count: int, header: int, bad: list[tuple[int, int]], width: int, s
 
 def is_numbers_only(given: Given) -> bool:
     """Whether the first rows of a table hold numbers alone, as the Projector's vectors do."""
-    lines = Look(given).lines[:20]
-    mark = delimiter_of(lines) or "\t"
-    rows = [_row(line, mark) for line in lines]
+    look = Look(given)
+    rows = look.rows(delimiter_of(look) or "\t")[:20]
     return bool(rows) and all(is_number(cell) for row in rows for cell in row) and len(rows[0]) > 1
 
 
@@ -178,10 +174,7 @@ def read_labels(given: Given, n: int | None, limits: Limits) -> tuple[list[str],
     import pandas as pd
 
     check_utf8(given)
-    lines = Look(given).lines
-    mark = "," if given.suffix == ".csv" else "\t"
-    if not any(mark in line for line in lines):
-        mark = delimiter_of(lines) if given.suffix == ".csv" else "\t"
+    mark = (delimiter_of(Look(given)) or ",") if given.suffix == ".csv" else "\t"
     rows: list[list[str]] = []
     most = min(limits.most_numbers, 50_000_000)
     cells = 0
@@ -189,7 +182,9 @@ def read_labels(given: Given, n: int | None, limits: Limits) -> tuple[list[str],
         text = (line.decode().rstrip("\r\n") for line in file)
         try:
             # the Projector knows no quotation marks: a word may be one
-            for row in csv.reader(text, delimiter=mark) if mark == "," else (line.split(mark) for line in text):
+            for row in (
+                csv.reader(text, delimiter=mark) if given.suffix == ".csv" else (line.split(mark) for line in text)
+            ):
                 cells += len(row)
                 if cells > most:
                     raise InputError(f"'{given.name}' has more than {most:,} cells; give a part of them.")

@@ -52,7 +52,8 @@ def _lines(given: Given) -> Iterator[list[bytes]]:
                 raise InputError(
                     f"'{given.name}' has a line of more than {LONGEST_LINE // 2**20} MB; it is no table of words."
                 )
-            yield lines
+            if lines:
+                yield lines
         if rest:
             yield [rest]
 
@@ -207,23 +208,20 @@ def read_binary(given: Given, limits: Limits) -> Draft:
         while not ended:
             blank = rest.find(b" ", at, at + LONGEST_WORD + 1)
             end = blank + 1 + 4 * d
-            if blank < 0 or end > len(rest):
-                piece = file.read(max(PIECE, 8 * d))
-                if piece:
+            if blank < 0 and len(rest) - at > LONGEST_WORD:
+                ended = "lost"
+            elif blank < 0 or end > len(rest):
+                if piece := file.read(max(PIECE, 8 * d)):
                     rest, at = rest[at:] + piece, 0
                     continue
                 left = rest[at:]
                 ended = "whole" if not left.strip(b"\0\n\r ") else "cut" if len(words) < n else "more"
-            elif blank - at > LONGEST_WORD:
-                ended = "lost"
             else:
                 words.append(rest[at:blank].lstrip(b"\n\r"))  # some writers end each vector with a line end
                 numbers += rest[blank + 1 : end]
                 at = end
                 if len(words) * d > limits.most_numbers:
                     check_size(given.name, len(words), d, limits)
-            if not ended and blank < 0 and len(rest) - at > LONGEST_WORD:
-                ended = "lost"
     if not words:
         raise DamagedFile(f"'{given.name}' is cut off within its first word; its header promises {n:,}.")
     draft = Draft(np.frombuffer(numbers, "<f4").reshape(-1, d))
