@@ -207,7 +207,9 @@ def test_the_held_out_loss_is_that_of_lines_that_were_never_learned(
     *_, last = gensim_steps(rest, recipe, outputs=True)
     for part, loss in ((rest, found[1].train_loss), (held, found[1].held_loss)):
         assert Places(part, recipe, size, 300).loss(last.vectors, last.more["outputs"]) == loss
-    assert found[1].wordsim == pair_score("WordSim-353", rest.words[:size], last.vectors).value
+    tested = pair_score("WordSim-353", rest.words[:size], last.vectors)
+    assert found[1].wordsim == tested.value
+    assert entry.meta["asked"]["WordSim-353"] == [tested.asked, 353]
 
 
 def test_too_many_epochs_are_learned_by_heart(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,6 +96,7 @@ def _about_text(entry: Entry) -> None:
     st.caption(
         f"{meta['title']}: {meta['tokens']:,} running words, {meta['n']:,} different ones that come {BASE.min_count} times or more. "
         f"Skip-gram, {BASE.dims} numbers a word, window {BASE.window}, {BASE.negatives} negatives, {BASE.epochs} epochs, where nothing else is said. "
+        f"Tests: {', '.join(f'{asked} of {of} pairs of {test}' for test, (asked, of) in meta['asked'].items())} have both words in the text; other pairs would move the scores too. "
         "Of a text of more than 500,000 words, so many are drawn by the line."
     )
 

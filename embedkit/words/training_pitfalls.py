@@ -289,7 +289,7 @@ def settings_task(
         beat = _beat(report, number, len(plan), f"{setting} {value}, {epochs} epochs, seed {seed + run}")
         vectors, seconds = _learned(corpus, replace(BASE, **changed), beat)
         row: dict[str, Any] = {"value": value, "epochs": epochs, "run": run, "seconds": seconds}
-        row |= _scores(corpus, vectors, report)
+        row |= _scores(corpus, vectors, beat)
         if met is not None:
             near = _nearest(corpus.words[:size], vectors)
             row |= {"together": met.share(near), "by_chance": met.share(_shuffled(near, seed))}
@@ -352,7 +352,7 @@ def dimension_task(report: Report, *, text: dict[str, Any], seed: int = 0) -> tu
     shares = np.cumsum([0, *(epochs * (dims + 150) for dims, epochs in plan)])  # so much does not grow with dims
     shares = shares / shares[-1]
     parts = [Places(part, BASE, size, PAIRS) for part in (learned, held)]
-    about = {"held_lines": held.n_lines, "held_tokens": held.n_tokens}
+    about = {"held_lines": held.n_lines, "held_tokens": held.n_tokens, "asked": _asked(learned.words[:size])}
     rows: list[dict[str, Any]] = []
     for number, (dims, epochs) in enumerate(plan):
         low, high = float(shares[number]), float(shares[number + 1])
@@ -491,8 +491,8 @@ def _last(steps: Iterator[WordStep]) -> tuple[WordStep, float]:
     return last, time.process_time() - begun
 
 
-def _scores(corpus: Corpus, vectors: Vectors, report: Report) -> dict[str, float | None]:
-    found = word_scores(corpus.words[: len(vectors)], vectors, heartbeat=lambda: report(None, "asking the analogies"))
+def _scores(corpus: Corpus, vectors: Vectors, beat: Callable[[float, str], None]) -> dict[str, float | None]:
+    found = word_scores(corpus.words[: len(vectors)], vectors, heartbeat=lambda: beat(1.0, ""))
     names = {"wordsim": "WordSim-353", "simlex": "SimLex-999", "semantic": "semantic", "syntactic": "syntactic"}
     return {name: found[test].value for name, test in names.items()}
 
@@ -503,4 +503,11 @@ def _nearest(words: Sequence[str], vectors: Vectors) -> NDArray[np.int32]:
 
 
 def _about(corpus: Corpus, size: int, rows: Sequence[Any], **more: Any) -> dict[str, Any]:
-    return {"rows": list(rows), "title": corpus.title, "tokens": corpus.n_tokens, "n": size, **more}
+    facts = {"title": corpus.title, "tokens": corpus.n_tokens, "n": size, "asked": _asked(corpus.words[:size])}
+    return {"rows": list(rows), **facts, **more}
+
+
+def _asked(words: Sequence[str]) -> dict[str, list[int]]:
+    """Of each test of pairs how many can be asked, as both words are known, and how many there are."""
+    found = {test: pair_score(test, words, np.zeros((len(words), 1), np.float32)) for test in PAIR_TESTS}
+    return {test: [score.asked, score.of] for test, score in found.items()}
