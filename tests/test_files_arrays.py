@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from embedkit.errors import EmbedkitError, InputError
-from embedkit.files import COMMAND_LINE, UPLOAD, Limits, Opened, open_files
+from embedkit.files import COMMAND_LINE, UPLOAD, Limits, Opened, archives, open_files
 
 TABLE = np.arange(24, dtype=np.float64).reshape(6, 4) / 8
 
@@ -221,6 +221,13 @@ def test_the_sum_of_an_archive_is_bounded_though_each_file_is_small() -> None:
     data = zipped({f"{i}.csv": b"0.123," * 90_000 for i in range(9)})
     with pytest.raises(InputError, match=r"'x.zip' would unpack to 4.6 MB; at most 4 MB are read in this test."):
         opened(data, "x.zip", Limits("in this test", 2**22))
+
+
+def test_a_list_of_very_many_files_is_never_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives.zipfile, "ZipFile", None)
+    data = b"PK\3\4" + b"PK\1\2" * 200_001
+    with pytest.raises(InputError, match=r"'x.npz' holds 200,001 files; at most 10,000 are read."):
+        opened(data, "x.npz")
 
 
 @pytest.mark.parametrize("folder", ["../../outside/", "/outside/", "..\\..\\outside\\", "C:\\outside\\"])

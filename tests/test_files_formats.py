@@ -82,3 +82,15 @@ def test_blanks_in_names_are_told_where_a_format_has_none(key: str, tmp_path: Pa
     with pytest.raises(InputError, match="Some names differ by their blanks alone"):
         save_space(space(("a b", "a_b")), tmp_path / "other.txt", key)
     assert not (tmp_path / "other.txt").exists()
+
+
+def test_no_cell_of_a_csv_is_a_formula() -> None:
+    lines = space_bytes(space(HARD), "csv")[".csv"].decode().splitlines()
+    assert lines[0] == "item,kind,year,score,'=odd,v1,v2,v3,v4,v5"
+    assert [line[:3] for line in lines[1:5]] == ["'=c", "'-t", "'+1", "'@b"]
+    assert all(",'@x," in line for line in lines[1:])
+
+
+def test_numbers_are_the_shortest_text() -> None:
+    given = Space("k", "t", ("a",), np.array([[0.1, -2.0, 1e-30]], np.float32))
+    assert space_bytes(given, "word2vec")[".txt"] == b"1 3\na 0.1 -2 1e-30\n"

@@ -58,6 +58,14 @@ def test_rows_that_are_no_vectors_are_left_out_counted_and_named() -> None:
     assert rest.endswith("row 3 (column 'b' is infinite), row 4 (column 'a' is infinite).")
 
 
+def test_rows_after_a_ragged_one_keep_their_numbers() -> None:
+    said = opened("w,a,b\nx,1,2\ny,1\n\nz,1,nan\nv,1,2,3\nu,1,2\nt,,2\n").said
+    assert (
+        "2 rows were left out, as 3 cells belong in each: row 3 (2 cells), row 5 (4 cells)." in said
+    )  # blank lines do not count
+    assert said[-1].endswith("row 4 (column 'b' is empty or NaN), row 7 (column 'a' is empty or NaN).")
+
+
 @pytest.mark.parametrize(
     ("text", "name", "items", "vectors"),
     [

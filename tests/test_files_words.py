@@ -219,6 +219,11 @@ def test_a_config_with_its_tensors_labels_and_sprite(tmp_path: Path) -> None:
     assert found.images.shape == (3, 5, 4, 1)
     assert found.images[:, 0, 0, 0].tolist() == [0, 1, 2]
     assert "Not named for it in the config, so left alone: 'note.txt'." in found.said
+    holed = np.array([0, 1, np.nan, 3, 4, 5], "<f4").tobytes()
+    kept = open_files([("c.json", config()), ("t.bytes", holed), *files[1:3]])
+    assert kept.space.items == ("a", "c")
+    assert kept.images is not None
+    assert kept.images[:, 0, 0, 0].tolist() == [0, 2]
     alone = open_files([("c.json", config()), files[0]])
     assert "The labels 'l.tsv' were not given with it." in alone.said
     assert "The sprite 's.png' was not given with it." in alone.said

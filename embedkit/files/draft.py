@@ -29,7 +29,7 @@ class Draft:
     """What a reader made of a file: numbers (n, d), and, where there are any, names, a table and pictures of n rows.
 
     `said` are sentences; `rows` how a row is called, by default its number from 1; `columns` how a column is; `why`
-    what is known of a row that is no vector, by its place; `space` is set where the file holds a whole Space.
+    what is known of a row of NaN, by its place; `space` is set where the file holds a whole Space.
     """
 
     vectors: NDArray[Any]
@@ -106,7 +106,6 @@ def _finite(draft: Draft) -> NDArray[np.bool_]:
                     keep[start : start + step] = (np.abs(block) <= LARGEST).all(1)
                 elif block.dtype.itemsize > 4:
                     keep[start : start + step] = np.abs(block).max(1) <= LARGEST
-    keep[list(draft.why)] = False
     return keep
 
 
