@@ -26,6 +26,8 @@ def view(opened: Opened, settings: Settings) -> None:
     space = opened.shown
     groups, seen = _groups(space), dict[str, MadeMap | None]()
     st.subheader("Would noise look like this?", anchor=False)
+    if space.n > DRAWN:
+        st.caption(f"Of {space.n:,} points {DRAWN} are drawn on these small maps; the figures below are of all.")
     left, right = st.columns(2)
     with left:
         real = _small("Your vectors", space, settings, groups, "ex_real", seen)
@@ -99,8 +101,6 @@ def _small(
     figure.update_layout(showlegend=False)
     chart(figure, key=key, alt=f"{title}: map of {space.n:,} vectors by {settings.method}")
     q = found.quality
-    if len(rows) < space.n:
-        st.caption(f"{len(rows):,} of {space.n:,} points are drawn; the figures are of all.")
     st.caption(f"kNN recall {q.recall:.2f}, trustworthiness {q.trustworthiness:.2f}, distances {q.spearman:.2f}")
     return found
 
