@@ -553,7 +553,7 @@ _TRY = {
     ],
     "negatives": [
         ("A text a seventh as long: the Lee corpus (a minute)", {"w_text": "Lee news"}),
-        ("Does it hold with other seeds? (two minutes)", {"tp_seed": 3.0}),
+        ("Does it hold with other seeds? (two to three minutes)", {"tp_seed": 3.0}),
         ("What a negative is, by hand", {"tw": "By hand", "hand_output": "Negative sampling"}),
     ],
     "seeds": [
