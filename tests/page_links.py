@@ -81,7 +81,15 @@ LINKS: dict[str, tuple[str, dict[str, Any]]] = {
     "pitfalls": ("pages/images.py", {"view": "Pitfalls", "sguess": "At no size"}),
     "a comparison": (
         "pages/images.py",
-        {"view": "Compare", "p": 7, "learn": "even", "size": 16, "cseed": 0, "cmpguess": "Yes, it learned to see"},
+        {
+            "view": "Compare",
+            "p": 7,
+            "learn": "even",
+            "size": 16,
+            "cseed": 0,
+            "cmpguess": "Yes, it learned to see",
+            "send_which": "PCA",
+        },
     ),
     "a comparison with a large network": (
         "pages/images.py",
@@ -97,6 +105,7 @@ LINKS: dict[str, tuple[str, dict[str, Any]]] = {
             "neg": "hard",
             "reads": ["genres", "year"],
             "uid": True,
+            "uhist": False,
             "tdims": 2,
             "temp": 0.5,
             "tepochs": 1,

@@ -219,7 +219,9 @@ def _take_away(
         return
     st.subheader("Take away", anchor=False)
     with st.container(horizontal=True):
-        named = st.selectbox("Vectors to open in the explorer", list(spaces), key="send_which", help="One of the five.")
+        named = st.selectbox(
+            "Vectors to open in the explorer", list(spaces), key="send_which", bind=BIND, help="One of these."
+        )
         send_button(lambda: spaces[named or next(iter(spaces))], "send_spaces")
         for name, space in spaces.items():
             st.download_button(
