@@ -42,7 +42,8 @@ def test_unknown_words_are_left_out_and_counted(words: Space) -> None:
     ],
 )
 def test_a_text_without_a_known_word_is_named_in_one_sentence(words: Space, text: str, said: str) -> None:
-    with pytest.raises(InputError, match=rf"^'poem' has no vector: {said} the 4 of A few words\. Leave it out") as caught:
+    expected = rf"^'poem' has no vector: {said} the 4 of A few words\. Leave it out"
+    with pytest.raises(InputError, match=expected) as caught:
         mean_of_words({"fine": "east", "poem": text}, words)
     assert "\n" not in str(caught.value)
 

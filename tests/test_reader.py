@@ -170,11 +170,14 @@ def test_a_score_that_cannot_be_says_why(titles: Titles) -> None:
 
 def test_the_network_by_hand() -> None:
     w0 = np.array([[1, 0], [0, 0], [0, 0], [0, -1], [1, 2], [0, 0]], np.float32)
-    net = Network(np.full(6, 1, np.float32), np.full(6, 2, np.float32), (w0, np.array([[2], [-1]], np.float32)), (np.array([0.5, 0], np.float32), np.array([0.25], np.float32)))  # fmt: skip
+    w1 = np.array([[2], [-1]], np.float32)
+    biases = (np.array([0.5, 0], np.float32), np.array([0.25], np.float32))
+    net = Network(np.full(6, 1, np.float32), np.full(6, 2, np.float32), (w0, w1), biases)
+    reader = np.array([3, 1], np.float32)
     # [u, d, u d] = (3, 1, -1, 3, -3, 3) -> (1, 0, -1, 1, -2, 1) -> (1 - 2 + 0.5, -1 - 4) -> (0, 0) -> 0.25
-    assert net(np.array([3, 1], np.float32), np.array([[-1, 3]], np.float32))[0] == pytest.approx(1 / (1 + np.exp(-0.25)))
+    assert net(reader, np.array([[-1, 3]], np.float32))[0] == pytest.approx(1 / (1 + np.exp(-0.25)))
     # (3, 1, 5, 3, 15, 3) -> (1, 0, 2, 1, 7, 1) -> (8.5, 13) -> 17 - 13 + 0.25
-    assert net(np.array([3, 1], np.float32), np.array([[5, 3]], np.float32))[0] == pytest.approx(1 / (1 + np.exp(-4.25)))
+    assert net(reader, np.array([[5, 3]], np.float32))[0] == pytest.approx(1 / (1 + np.exp(-4.25)))
 
 
 def toy_world(seed: int = 0, n: int = 300) -> Titles:
@@ -208,7 +211,8 @@ def test_the_network_learns_what_readers_like_and_is_the_one_that_was_fitted(mon
     found = score("network", shelf, read, asked, net)
     liked = shelf.topics[asked] == 1
     assert area_under_curve(liked, found) > 0.98
-    table = np.hstack([np.tile(shelf.vectors[read].mean(0), (len(asked), 1)), shelf.vectors[asked], shelf.vectors[read].mean(0) * shelf.vectors[asked]])  # fmt: skip
+    mean, titles = shelf.vectors[read].mean(0), shelf.vectors[asked]
+    table = np.hstack([np.tile(mean, (len(asked), 1)), titles, mean * titles])
     np.testing.assert_allclose(found, made[0].predict_proba((table - net.mean) / net.scale)[:, 1], atol=1e-4)
 
 
@@ -297,7 +301,9 @@ def test_a_space_of_words_that_knows_few_titles_leaves_the_others_out() -> None:
     assert shelf.left_out > 1_000
 
 
-def test_the_lines_of_python_rank_the_same(titles: Titles, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lines_of_python_rank_the_same(
+    titles: Titles, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     picked = [titles.names[row] for row in np.flatnonzero(titles.readable)[[0, 200]]]
     monkeypatch.setattr(reader, "PASSES", 1)
     exec(reader_script("words/word2vec", "title", picked, "cosine", 0), {})

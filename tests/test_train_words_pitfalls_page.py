@@ -197,7 +197,8 @@ def test_seeds_are_shown_as_measured() -> None:
     assert shown["occurrences"].tolist() == ["all", "5 to 9", "10 to 19", "20 to 49", "50 to 199", "200 and more"]
     assert shown["words"].sum() == 2 * 8_350
     columns = ("skip-gram, another seed", "LSA, another seed", "skip-gram, lines drawn anew", "LSA, lines drawn anew")
-    for column, case in zip(columns, (("skip-gram", "seed"), ("LSA", "seed"), ("skip-gram", "text"), ("LSA", "text")), strict=True):  # fmt: skip
+    cases = (("skip-gram", "seed"), ("LSA", "seed"), ("skip-gram", "text"), ("LSA", "text"))
+    for column, case in zip(columns, cases, strict=True):
         by_hand = [found[*case, least].kept for least in (0, 5, 10, 20, 50, 200)]
         np.testing.assert_allclose(shown[column], by_hand, atol=6e-4)
     near = table(at, "skip-gram, first seed", "LSA, second seed")
