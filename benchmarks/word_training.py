@@ -1,9 +1,9 @@
 """Learning word vectors: 16 million words of Wikipedia by four methods, gensim beside us, and the sample of the page.
 
 The text is read from ../shared/data/wikipedia-en-2015 (EMBEDKIT_SHARED names another folder that holds it). Settings
-are published ones, chosen on no test: window 10 and 10 negatives, as the figure to reach was taken with, all else
-gensim's defaults; GloVe's text8 demo; window 5 for LSA, as skip-gram's usual one. Every training runs in a process of
-its own, so that its peak memory is its own.
+are published ones: window 10 and 10 negatives, as the figure to reach was taken with, all else gensim's defaults (the
+second try: docs/benchmarks.md has the first); GloVe's text8 demo; window 5 for LSA, as skip-gram's usual one. Every
+training runs in a process of its own, so that its peak memory is its own.
 """
 
 from __future__ import annotations
