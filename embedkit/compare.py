@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.errors import InputError
-from embedkit.neighbors import Metric, Neighbor, knn_graph, search
+from embedkit.neighbors import Metric, Neighbor, knn_graph, pair_distances, search
 from embedkit.space import Space, Vectors, frozen
 
 __all__ = ["Comparison", "Pair", "aligned", "common_items", "compare", "linear_cka", "neighbors_in"]
@@ -94,7 +94,7 @@ def compare(spaces: Sequence[Space], *, k: int = 10, metric: Metric = "cosine", 
     rng = np.random.default_rng(seed)
     first, second = rng.integers(0, len(items), (2, PAIRS))
     some = (first[first != second], second[first != second])
-    distances = [_distances(space, *some, metric) for space in cut]
+    distances = [pair_distances(space, *some, metric) for space in cut]
     pairs = []
     for a in range(len(cut)):
         for b in range(a + 1, len(cut)):
@@ -147,13 +147,6 @@ def _shared(a: NDArray[np.int32], b: NDArray[np.int32]) -> Vectors:
     k = a.shape[1]
     both = np.sort(np.concatenate([a, b], 1), 1)  # a row names an item once, so a double is a common one
     return np.asarray((both[:, 1:] == both[:, :-1]).sum(1) / k, np.float32)
-
-
-def _distances(space: Space, first: NDArray[np.int64], second: NDArray[np.int64], metric: Metric) -> Vectors:
-    if metric == "euclidean":
-        return np.asarray(np.linalg.norm(space.vectors[first] - space.vectors[second], axis=1))
-    vectors = space.unit if metric == "cosine" else space.vectors
-    return np.asarray(-np.einsum("ij,ij->i", vectors[first], vectors[second], dtype=np.float64))
 
 
 def _rank_correlation(a: Vectors, b: Vectors) -> float:

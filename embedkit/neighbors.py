@@ -28,6 +28,7 @@ __all__ = [
     "extremes",
     "knn_graph",
     "odd_one_out",
+    "pair_distances",
     "search",
 ]
 
@@ -56,6 +57,14 @@ def cosine(a: Vectors, b: Vectors) -> float:
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     norm = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float(a @ b) / norm if norm > 0 else 0.0
+
+
+def pair_distances(space: Space, a: NDArray[np.int64], b: NDArray[np.int64], metric: Metric) -> Vectors:
+    """How far the items in rows `a` are from those in rows `b`, (m,): Euclidean, or minus cosine or dot product."""
+    if metric == "euclidean":
+        return np.asarray(np.linalg.norm(space.vectors[a] - space.vectors[b], axis=1))
+    vectors = space.unit if metric == "cosine" else space.vectors
+    return np.asarray(-np.einsum("ij,ij->i", vectors[a], vectors[b]))
 
 
 def _scores(space: Space, queries: Vectors, metric: Metric) -> Vectors:

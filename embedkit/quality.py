@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.errors import InputError
-from embedkit.neighbors import EXACT_LIMIT, Metric, knn_graph, search
+from embedkit.neighbors import EXACT_LIMIT, Metric, knn_graph, pair_distances, search
 from embedkit.projection import Projection
 from embedkit.space import Space, Vectors, frozen
 
@@ -161,11 +161,7 @@ def _spearman(space: Space, projection: Projection, metric: Metric, rng: np.rand
 
     a, b = rng.integers(0, space.n, (2, PAIRS))
     a, b = a[a != b], b[a != b]
-    if metric == "euclidean":
-        original = np.linalg.norm(space.vectors[a] - space.vectors[b], axis=1)
-    else:
-        vectors = space.unit if metric == "cosine" else space.vectors
-        original = -np.einsum("ij,ij->i", vectors[a], vectors[b])
+    original = pair_distances(space, a, b, metric)
     on_map = np.linalg.norm(projection.coords[a] - projection.coords[b], axis=1)
     if np.ptp(original) == 0 or np.ptp(on_map) == 0:
         return 1.0 if np.ptp(original) == np.ptp(on_map) else 0.0

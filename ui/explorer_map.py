@@ -61,7 +61,7 @@ def view(opened: Opened, settings: Settings) -> None:
             icon=":material/error:",
         )
         return
-    made = _made(space, settings)
+    made = made_map(space, settings)
     if made is None:
         return
     figure = _figure(made, looked, opened)
@@ -146,17 +146,17 @@ def _look(opened: Opened, metric: Metric) -> Looked:
     return Looked(color or NOTHING, match, picked, k, metric)
 
 
-def _made(space: Space, settings: Settings) -> MadeMap | None:
+def made_map(space: Space, settings: Settings) -> MadeMap | None:
     """The map; while it is made its progress is drawn, and None returned."""
+    name = ("ex_map", map_key(space, settings))
     try:
-        name = ("ex_map", map_key(space, settings))
         found = work.held(name, lambda: request_map(space, settings, cache.pool()))
         if not isinstance(found, Job):
             return found
         return result_of(found, space, settings) if work.wait_for(found) else None
     except EmbedkitError as error:
         st.error(str(error), icon=":material/error:")
-        if st.button("Run again", icon=":material/refresh:", key="ex_again", help="Make this map anew"):
+        if st.button("Run again", icon=":material/refresh:", key=f"ex_again_{name[1][:8]}", help="Make this map anew"):
             work.forget(name)
             st.rerun()
         return None

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from embedkit.errors import EmbedkitError
 from embedkit.explore import columns, groups_of, sample_rows
 from embedkit.figures import point_map
-from embedkit.jobs import Job
-from embedkit.maps import MadeMap, Settings, map_key, request_map, result_of
+from embedkit.maps import MadeMap, Settings, map_key
 from embedkit.projection import projections
 from embedkit.space import Space
-from ui import cache, cache_explorer, work
+from ui import cache_explorer
 from ui.controls import BIND
+from ui.explorer_map import made_map
 from ui.explorer_open import Opened
 from ui.frame import ask, chart, why
 
@@ -88,7 +87,7 @@ def _small(
     st.markdown(f"**{title}**")
     name = map_key(space, settings)
     if name not in seen:
-        seen[name] = _made(name, space, settings)
+        seen[name] = made_map(space, settings)
     elif seen[name] is None:
         st.caption("The same map as one above; it is being made.")
     found = seen[name]
@@ -103,14 +102,3 @@ def _small(
     q = found.quality
     st.caption(f"kNN recall {q.recall:.2f}, trustworthiness {q.trustworthiness:.2f}, distances {q.spearman:.2f}")
     return found
-
-
-def _made(name: str, space: Space, settings: Settings) -> MadeMap | None:
-    try:
-        found = work.held(("ex_small", name), lambda: request_map(space, settings, cache.pool()))
-        if not isinstance(found, Job):
-            return found
-        return result_of(found, space, settings) if work.wait_for(found) else None
-    except EmbedkitError as error:
-        st.error(str(error), icon=":material/error:")
-        return None

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 
 import pandas as pd
 import streamlit as st
 
-from embedkit.errors import EmbedkitError
 from embedkit.interactions.data import Watched
 from embedkit.interactions.pitfalls import (
     drift_results,
@@ -18,11 +16,10 @@ from embedkit.interactions.pitfalls import (
     request_negatives,
     request_new_films,
 )
-from embedkit.jobs import Job
 from embedkit.sources.interactions import Interactions
-from embedkit.store import Entry
-from ui import cache, work
+from ui import cache
 from ui.frame import arithmetic, ask, tries, why
+from ui.work import result_of
 
 RETRAINED = {"seed": "another seed", "later": "later rows", "later-seed": "later rows and another seed"}
 PERCENT = st.column_config.NumberColumn(format="percent")
@@ -165,18 +162,3 @@ def _drift(watched: Watched) -> None:
         ("Where the share repaired is empty, nothing was lost. " if whole else "")
         + "Recall@10 on rows that neither training saw. The rotation is found on the item vectors that both trainings have; no user is trained again."
     )
-
-
-def result_of(name: tuple[str, Watched | None], request: Callable[[], Job]) -> Entry | None:
-    """The result of an experiment; while it runs its progress, and what is measured already is drawn."""
-    try:
-        job: Job = work.held(name, request)
-        if not work.wait_for(job):
-            return job.step(job.steps[-1]) if job.steps else None
-        return job.result()
-    except EmbedkitError as error:
-        st.error(str(error), icon=":material/error:")
-        if st.button("Run again", icon=":material/refresh:", key=f"again_{name[0]}", help="Start this experiment anew"):
-            work.forget(name)
-            st.rerun()
-        return None

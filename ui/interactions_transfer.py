@@ -11,7 +11,7 @@ from embedkit.interactions.transfer import MODES, request_transfer, transfer_res
 from embedkit.sources.interactions import Interactions
 from ui import cache
 from ui.frame import arithmetic, ask, chart, tries, why
-from ui.interactions_pitfalls import result_of
+from ui.work import result_of
 
 TITLES = {
     "blind": "blind: no label used",

@@ -9,7 +9,7 @@ from embedkit.errors import EmbedkitError
 from ui import cache
 from ui.controls import text
 from ui.frame import arithmetic, ask, tries, why
-from ui.interactions_pitfalls import result_of
+from ui.work import result_of
 
 GROUPS = {
     "all": "all queries",

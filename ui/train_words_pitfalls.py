@@ -33,7 +33,7 @@ from embedkit.words.word_training import Text
 from ui import cache, train_words_setup
 from ui.controls import choice, text, whole_number
 from ui.frame import arithmetic, ask, chart, link_note, presenting, tries, why
-from ui.interactions_pitfalls import result_of
+from ui.work import result_of
 
 WORDS = ("king", "war", "music", "water")  # one of them is asked for at first, if the text knows it
 HELP = {

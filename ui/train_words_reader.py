@@ -37,7 +37,7 @@ from embedkit.words.word_training import Text, recipe_of
 from ui import cache
 from ui.controls import BIND, choice, whole_number
 from ui.frame import arithmetic, ask, chart, link_note, presenting, tries, why
-from ui.interactions_pitfalls import result_of
+from ui.work import result_of
 
 WORDS = {
     "Skip-gram, learned here": "words/word2vec",

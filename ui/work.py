@@ -9,6 +9,7 @@ import streamlit as st
 
 from embedkit.errors import EmbedkitError
 from embedkit.jobs import Job
+from embedkit.store import Entry
 from ui import cache
 
 Made = TypeVar("Made")
@@ -80,3 +81,18 @@ def fetch_button(name: str, title: str, label: str, help: str) -> None:
         st.error(str(error), icon=":material/error:")
         return
     st.rerun()
+
+
+def result_of(name: tuple[Hashable, ...], request: Callable[[], Job]) -> Entry | None:
+    """The result of an experiment; while it runs its progress is drawn, and what is measured already returned."""
+    try:
+        job = held(name, request)
+        if not wait_for(job):
+            return job.step(job.steps[-1]) if job.steps else None
+        return job.result()
+    except EmbedkitError as error:
+        st.error(str(error), icon=":material/error:")
+        if st.button("Run again", icon=":material/refresh:", key=f"again_{name[0]}", help="Start this experiment anew"):
+            forget(name)
+            st.rerun()
+        return None
