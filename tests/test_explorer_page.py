@@ -127,7 +127,7 @@ def test_a_broken_file_is_one_sentence() -> None:
 
 
 def test_all_points_are_drawn_by_our_own_component(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ui.explorer_open.LIMIT", "ui.explorer_map.LIMIT"):
+    for name in ("ui.explorer_open.LIMIT", "ui.explorer_draw.LIMIT"):
         monkeypatch.setattr(name, 1_000)
     at = explorer(ex_points="all points", ex_pick="7 (7)", ex_color="digit", **CALM)
     assert not at.exception
