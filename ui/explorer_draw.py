@@ -20,14 +20,15 @@ from embedkit.space import Space
 from ui import cache_explorer, work
 from ui.controls import BIND, whole_number
 from ui.explorer_look import GROUPS, TRUST, Looked
-from ui.explorer_open import LIMIT
+from ui.explorer_open import LIMIT, Opened
 from ui.frame import chart
 from ui.points import Selection, points
 
 STEPS = 5  # colors of a column of numbers on a very large map
 
 
-def figure_of(made: MadeMap, looked: Looked) -> go.Figure | None:
+def figure_of(opened: Opened, made: MadeMap, looked: Looked) -> go.Figure | None:
+    """Draw the map with what is picked, and return its figure where plotly drew it."""
     space = made.projection.space
     assert space is not None
     if space.n > LIMIT and made.projection.dims == 2:

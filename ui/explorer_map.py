@@ -43,7 +43,7 @@ def view(opened: Opened, settings: Settings) -> None:
     made = made_map(space, settings)
     if made is None:
         return
-    figure = figure_of(made, looked)
+    figure = figure_of(opened, made, looked)
     _trust(made)
     answer(opened, made, looked)
     new_point(opened, made)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from embedkit.errors import EmbedkitError
 from embedkit.explore import columns, sample_rows
@@ -25,13 +27,17 @@ FILES = "Own files"
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """All vectors and those on the map; where they are from: a method's key, or files; the sample (size, by, seed)."""
+    """All vectors and those on the map; where they are from: a method's key, or files; the sample (size, by, seed).
+
+    `pictures` uint8 (n, height, width, 1 or 3): of each item of `whole`, where there are some.
+    """
 
     whole: Space
     shown: Space
     method: str
     files: tuple[str, ...]
     sample: tuple[int, str, int] | None
+    pictures: NDArray[np.uint8] | None = None
 
     @property
     def stated(self) -> str:
