@@ -17,6 +17,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedkit._version import __version__
@@ -177,7 +178,13 @@ def _open(asked: argparse.Namespace) -> None:
         saved = save_space(opened.space, asked.to, asked.format)
         print(*saved.said, f"Written: {', '.join(map(str, saved.files))}", sep="\n")
         return
-    key = keep_space(opened.space, default_store())
+    key = keep_space(
+        opened.space,
+        default_store(),
+        said=opened.said,
+        files=[Path(name).name for name in asked.files],
+        pictures=opened.images,
+    )
     print(f"With the app running (make run): {EXPLORER}{key}")
 
 

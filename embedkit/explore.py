@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
@@ -23,10 +23,13 @@ from embedkit.store import Store, recipe_key
 __all__ = [
     "OTHERS",
     "Column",
+    "Kept",
     "columns",
     "groups_of",
     "keep_space",
+    "kept",
     "kept_space",
+    "kept_title",
     "matching",
     "sample_rows",
     "shuffled",
@@ -36,6 +39,7 @@ __all__ = [
 OTHERS = "others"
 FEW = 50  # different values up to which a column of numbers that is whole is a label, not a quantity
 EMPTY = "(empty)"
+SIDE = 64  # pixels of a picture that is shown as a point
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,28 +170,97 @@ def sum_of(space: Space, typed: str) -> tuple[Vectors, tuple[str, ...]]:
     return total, names
 
 
-def keep_space(space: Space, store: Store) -> str:
-    """Put a space into the store for another page or process, and return its key; equal spaces are kept once."""
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A space that lies in the store, with what came with it.
+
+    `said` are sentences on what was understood of its files, those in `odd` on what does not line up; `files` their
+    names. `pictures` uint8 (n, height, width, 1 or 3), where each item has one.
+    """
+
+    space: Space
+    said: tuple[str, ...] = ()
+    odd: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    pictures: NDArray[np.uint8] | None = None
+
+
+def keep_space(
+    space: Space,
+    store: Store,
+    *,
+    said: Sequence[str] = (),
+    odd: Sequence[str] = (),
+    files: Sequence[str] = (),
+    pictures: NDArray[np.uint8] | None = None,
+) -> str:
+    """Put a space into the store for another page or process, and return its key; equal ones are kept once.
+
+    `said`, `odd`, `files` and `pictures`, uint8 (n, height, width, 1 or 3), come back with it: see `Kept`. Pictures
+    are kept with at most 64 pixels a side, and that is added to `said`. Raises InputError where the disk is full.
+    """
     import hashlib
 
+    if pictures is not None:
+        if pictures.ndim != 4 or pictures.dtype != np.uint8 or len(pictures) != space.n:
+            raise InputError(f"Pictures of {space.n:,} items are bytes (n, height, width, channels).")
+        height, width = pictures.shape[1:3]
+        pictures = _thumbnails(pictures)
+        if pictures.shape[1:3] != (height, width):
+            said = [*said, f"Its pictures of {width} x {height} pixels are shown with at most {SIDE} a side."]
     meta = hashlib.blake2b(digest_size=12)
     for name, column in columns(space).items():
         meta.update("\0".join((name, *column.texts)).encode("utf-8", "surrogatepass"))
-    key = recipe_key("space", digest=space.digest, title=space.title, key=space.key, meta=meta.hexdigest())
+    if pictures is not None:
+        meta.update(repr(pictures.shape).encode())
+        meta.update(np.ascontiguousarray(pictures).data)
+    about: dict[str, Any] = {"said": list(said), "odd": list(odd), "files": list(files)}
+    key = recipe_key("space", digest=space.digest, title=space.title, key=space.key, meta=meta.hexdigest(), **about)
     if store.get_meta(key) is not None:
         return key
     buffer = io.BytesIO()
     space.to_parquet(buffer)
-    about: Mapping[str, Any] = {"title": space.title, "n": space.n, "d": space.d}
-    if not store.put(key, {"parquet": np.frombuffer(buffer.getbuffer(), np.uint8)}, about, "space"):
+    arrays = {"parquet": np.frombuffer(buffer.getbuffer(), np.uint8)}
+    if pictures is not None:
+        arrays["pictures"] = pictures
+    if not store.put(key, arrays, {"title": space.title, "n": space.n, "d": space.d, **about}, "space"):
         raise InputError("There is no room on the disk to keep these vectors for the page. Free some space.")
     return key
 
 
-def kept_space(store: Store, key: str) -> Space:
-    """The space that `keep_space` put there; raises InputError when it is no longer kept, or no such key."""
+def kept(store: Store, key: str) -> Kept:
+    """What `keep_space` put there; raises InputError when it is no longer kept, or no such key."""
     known = bool(re.fullmatch(r"[0-9a-f]{32}", key))
     entry = store.get(key) if known else None
     if entry is None or "parquet" not in entry.arrays:
-        raise InputError("These vectors are no longer kept here. Open them again.")
-    return Space.from_parquet(io.BytesIO(np.asarray(entry.arrays["parquet"]).tobytes()))
+        raise InputError("These vectors are no longer kept here. Open their files again, or send them again.")
+    space = Space.from_parquet(io.BytesIO(np.asarray(entry.arrays["parquet"]).tobytes()))
+    said, odd, files = (tuple(map(str, entry.meta.get(name, ()))) for name in ("said", "odd", "files"))
+    return Kept(space, said, odd, files, entry.arrays.get("pictures"))
+
+
+def kept_space(store: Store, key: str) -> Space:
+    """The space alone of what `kept` returns; raises as it does."""
+    return kept(store, key).space
+
+
+def kept_title(store: Store, key: str) -> str:
+    """What is kept under a key in a few words, without reading it: "words, 22,501 x 256"; "" where there is none."""
+    about = store.get_meta(key) if re.fullmatch(r"[0-9a-f]{32}", key) else None
+    return f"{about['title']}, {about['n']:,} x {about['d']:,}" if about and {"title", "n", "d"} <= set(about) else ""
+
+
+def _thumbnails(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The pictures with at most SIDE pixels a side, each a mean of those that it stands for."""
+    from PIL import Image
+
+    height, width = pictures.shape[1:3]
+    if max(height, width) <= SIDE:
+        return pictures
+    scale = SIDE / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = [
+        np.asarray(Image.fromarray(each[..., 0] if each.shape[-1] == 1 else each).resize(size, Image.Resampling.BOX))
+        for each in pictures
+    ]
+    return np.stack(small).reshape(len(pictures), size[1], size[0], -1)

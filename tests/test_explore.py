@@ -15,7 +15,9 @@ from embedkit.explore import (
     columns,
     groups_of,
     keep_space,
+    kept,
     kept_space,
+    kept_title,
     matching,
     sample_rows,
     shuffled,
@@ -127,3 +129,33 @@ def test_a_space_travels_by_its_key(tmp_path: Path) -> None:
     for wrong in ("", "../x", "0" * 32):
         with pytest.raises(InputError, match="no longer kept"):
             kept_space(store, wrong)
+
+
+def test_what_was_understood_and_pictures_travel_with_a_space(tmp_path: Path) -> None:
+    store, made = Store(tmp_path), space(6)
+    pictures = RNG.integers(0, 256, (6, 128, 32, 3), dtype=np.uint8)
+    about = {"said": ["Read.", "One row was left."], "odd": ["One row was left."], "files": ["a.csv"]}
+    key = keep_space(made, store, pictures=pictures, **about)
+    again = kept(store, key)
+    assert again.said[:2] == ("Read.", "One row was left.")
+    assert "32 x 128 pixels are shown with at most 64 a side" in again.said[2]
+    assert (again.odd, again.files) == (("One row was left.",), ("a.csv",))
+    assert again.pictures is not None
+    means = pictures.reshape(6, 64, 2, 16, 2, 3).mean((2, 4))
+    assert np.abs(again.pictures - means).max() <= 1
+    assert kept_title(store, key) == "S, 6 x 6"
+    assert kept_title(store, "0" * 32) == kept_title(store, "../x") == ""
+    others = [keep_space(made, store), keep_space(made, store, pictures=pictures[::-1].copy(), **about)]
+    assert len({key, *others}) == 3
+    assert kept(store, others[0]).pictures is None
+    with pytest.raises(InputError, match="Pictures of 6 items"):
+        keep_space(made, store, pictures=pictures[:5])
+
+
+def test_small_pictures_are_kept_as_they_are(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    pictures = RNG.integers(0, 256, (4, 8, 8, 1), dtype=np.uint8)
+    again = kept(store, keep_space(space(4), store, pictures=pictures))
+    assert again.pictures is not None
+    assert np.array_equal(again.pictures, pictures)
+    assert again.said == ()

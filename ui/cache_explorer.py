@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from embedkit import explore
 from embedkit.clusters import Clusters, request_clusters
 from embedkit.compare import Comparison, compare
 from embedkit.jobs import Job
 from embedkit.neighbors import Metric
+from embedkit.sources.picture_sets import load_pictures
 from embedkit.space import Space
 from ui import cache
 
 
-def keep_space(found: Space) -> str:
-    """A space handed to another page, or a person's own: its key in the store."""
-    key = explore.keep_space(found, cache.pool().store)
+def keep_space(found: Space, pictures: NDArray[np.uint8] | None = None, **about: Sequence[str]) -> str:
+    """A space handed to another page, or a person's own, with what `explore.Kept` holds: its key in the store."""
+    key = explore.keep_space(found, cache.pool().store, pictures=pictures, **about)
     cache.forget_later(key)
     return key
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the vectors ...")
+def kept(key: str) -> explore.Kept:
+    """The space with this key in the store, and what came with it."""
+    return explore.kept(cache.pool().store, key)
+
+
 def kept_space(key: str) -> Space:
-    """The space with this key in the store."""
-    return explore.kept_space(cache.pool().store, key)
+    """The space alone."""
+    return kept(key).space
+
+
+def kept_title(key: str) -> str:
+    """What is kept under a key, in a few words; "" where it is no longer kept."""
+    return explore.kept_title(cache.pool().store, key)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def digit_pictures() -> NDArray[np.uint8]:
+    """The pictures of the shipped digits: uint8 (1797, 8, 8, 1)."""
+    return np.round(load_pictures("digits").pixels * 255).astype(np.uint8)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False, hash_funcs={Space: lambda found: found.digest})

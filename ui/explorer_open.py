@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from embedkit.errors import EmbedkitError
-from embedkit.explore import columns, sample_rows
+from embedkit.explore import Kept, columns, sample_rows
 from embedkit.space import Space
 from ui import cache, cache_explorer
 from ui.controls import BIND, choice, text, whole_number
@@ -58,18 +58,21 @@ def opened() -> Opened | None:
         )
     )
     try:
-        found = _files() if source == FILES else (cache.space(HERE[source]), ())
+        found = _files() if source == FILES else _here(source)
     except EmbedkitError as error:
         st.error(str(error), icon=":material/error:")
         return None
     if found is None:
         return None
-    whole, said = found
-    for each in said:
+    for each in found.said:
         st.caption(f":material/info: {each}")
-    shown, sample = _sample(whole)
-    files = tuple(name for name, _ in st.session_state.get("ex_given", ())) if source == FILES else ()
-    return Opened(whole, shown, HERE.get(source, ""), files, sample)
+    shown, sample = _sample(found.space)
+    return Opened(found.space, shown, HERE.get(source, ""), found.files, sample, found.pictures)
+
+
+def _here(source: str) -> Kept:
+    space = cache.space(HERE[source])
+    return Kept(space, pictures=cache_explorer.digit_pictures() if HERE[source].startswith("images/") else None)
 
 
 def sent() -> list[str]:
@@ -78,15 +81,18 @@ def sent() -> list[str]:
     return kept
 
 
-def remember(space: Space) -> str:
-    """Keep vectors for the explorer, and return their name."""
-    key = cache_explorer.keep_space(space)
+def remember(space: Space, pictures: NDArray[np.uint8] | None = None, **about: Sequence[str]) -> str:
+    """Keep vectors for the explorer, with a picture of each item where there is one, and return their name."""
+    key = cache_explorer.keep_space(space, pictures, **about)
     st.session_state["ex_sent"] = [*(name for name in sent() if name != key), key][-4:]
     return key
 
 
-def send_button(space: Callable[[], Space], key: str) -> None:
-    """A button that keeps vectors of another page for the explorer, and the link that then opens them there."""
+def send_button(space: Callable[[], Space], key: str, pictures: Callable[[], NDArray[np.uint8]] | None = None) -> None:
+    """A button that keeps vectors of another page for the explorer, and the link that then opens them there.
+
+    `pictures`: a picture of each item, uint8 (n, height, width, 1 or 3).
+    """
     if st.button(
         "Send to the explorer",
         key=key,
@@ -94,7 +100,7 @@ def send_button(space: Callable[[], Space], key: str) -> None:
         help="For a map of its own, with groups, noise beside it, and other vectors to compare.",
     ):
         # Streamlit switches no page whose controls stand in the link, so the second step is a link of its own
-        name = remember(space())
+        name = remember(space(), pictures() if pictures else None)
         st.page_link(
             "pages/explorer.py",
             label="Sent: open the explorer",
@@ -103,7 +109,7 @@ def send_button(space: Callable[[], Space], key: str) -> None:
         )
 
 
-def _files() -> tuple[Space, tuple[str, ...]] | None:
+def _files() -> Kept | None:
     from embedkit.files import UPLOAD, open_files
 
     given = st.file_uploader(
@@ -118,8 +124,9 @@ def _files() -> tuple[Space, tuple[str, ...]] | None:
             with st.spinner("Reading the files ...", show_time=True):
                 opened = open_files([(file.name, file.getvalue()) for file in given], limits=UPLOAD)
             st.session_state["ex_given"] = name
-            st.session_state["ex_said"] = opened.said
-            st.session_state["ex_open"] = remember(opened.space)
+            st.session_state["ex_open"] = remember(
+                opened.space, opened.images, said=opened.said, files=[file.name for file in given]
+            )
     if sent():
         st.session_state.setdefault("ex_open", sent()[-1])  # the control was not on the page, and has forgotten
     key = text(
@@ -136,7 +143,7 @@ def _files() -> tuple[Space, tuple[str, ...]] | None:
             icon=":material/upload:",
         )
         return None
-    return cache_explorer.kept_space(key), st.session_state.get("ex_said", ()) if given else ()
+    return cache_explorer.kept(key)
 
 
 def _sample(whole: Space) -> tuple[Space, tuple[int, str, int] | None]:
