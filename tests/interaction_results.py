@@ -78,7 +78,7 @@ def some_sections() -> tuple[Section, ...]:
 @contextmanager
 def kept_results(store: Store) -> Iterator[None]:
     """Put all of them into `store`; the page of Wikipedia's sections reads a few articles only."""
-    from ui import cache
+    from ui import cache_interactions
 
     watched = Watched().params()
     for task, rows in (
@@ -97,6 +97,6 @@ def kept_results(store: Store) -> Iterator[None]:
         digest = webpages.Pages(part).digest
         key = recipe_key(webpages.TASK, seed=0, pages=digest)
         assert store.put(key, *webpages.webpages_task(Report(), epochs=1))
-        cache.webpages.clear()
+        cache_interactions.webpages.clear()
         yield
-        cache.webpages.clear()
+        cache_interactions.webpages.clear()

@@ -846,7 +846,7 @@ def test_a_file_is_searched() -> None:
 @pytest.mark.parametrize(
     ("view", "name"),
     [
-        ("Train", "ui.cache.request_training"),
+        ("Train", "ui.cache_images.request_training"),
         ("Walk", "ui.images_walk.line"),
         ("Pitfalls", "ui.images_pitfalls.size_results"),
         ("Compare", "ui.images_compare.search"),

@@ -17,7 +17,7 @@ from embedkit.contexts import (
 from embedkit.encoders.models import MINILM
 from embedkit.errors import EmbedkitError
 from embedkit.export import layers_script, parquet, safe_csv, worksheet
-from ui import cache
+from ui import cache, cache_contexts
 from ui.controls import BIND
 from ui.explorer_open import send_button
 from ui.frame import arithmetic, link_note, presenting, tries, why
@@ -74,7 +74,7 @@ def _one(layers: Layers, layer: int, row: int, model: str, folder: str) -> None:
     )
     if model == MINILM.key and not folder:
         st.markdown("**What does this one mean?** The nearest static words, from its last layer:")
-        found = cache.meaning_of(layers, row)
+        found = cache_contexts.meaning_of(layers, row)
         st.dataframe(
             pd.DataFrame(
                 {
@@ -171,7 +171,7 @@ def _cost(layers: Layers, model: str, folder: str) -> None:
                 (model, folder),
                 costs(
                     cache.space("words/minilm"),
-                    cache.transformer(model, folder),
+                    cache_contexts.transformer(model, folder),
                     [o.sentence for o in layers.occurrences],
                 ),
             )
@@ -227,7 +227,7 @@ def explain(layers: Layers, layer: int, model: str, folder: str) -> None:
         return
     st.subheader("Take away", anchor=False)
     space = layers.space(layer)
-    shared = cache.shared(layers)
+    shared = cache_contexts.shared(layers)
     with st.container(horizontal=True):
         st.download_button(
             "Sentences and coordinates (CSV)",

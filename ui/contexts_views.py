@@ -19,7 +19,7 @@ from embedkit.contexts import (
 from embedkit.encoders.models import cards
 from embedkit.errors import InputError, NotInstalled
 from embedkit.figures import layer_lines, layer_map
-from ui import cache, work
+from ui import cache_contexts, work
 from ui.controls import BIND, choice, text
 from ui.frame import ask, chart
 
@@ -122,7 +122,7 @@ def read(occurrences: tuple[Occurrence, ...], model: str, folder: str) -> Layers
         return None
     try:
         with st.spinner("Reading the sentences ...", show_time=True):
-            layers = cache.layers(occurrences, model, folder)
+            layers = cache_contexts.layers(occurrences, model, folder)
     except NotInstalled as error:
         st.warning(str(error), icon=":material/cloud_download:")
         card = cards()[model]
@@ -152,7 +152,7 @@ def _clicked() -> None:
 
 def picture(layers: Layers, pick: int, other: int) -> int:
     """The slider over layers, the shared map with both picks (rows), and the lines beside it; returns the layer."""
-    shared = cache.shared(layers)
+    shared = cache_contexts.shared(layers)
     figures = _figures(layers)
     parting = parting_layer(figures) if figures else None
     layer = int(

@@ -21,7 +21,7 @@ from embedkit.neighbors import search
 from embedkit.projection import projections
 from embedkit.sources.pictures import Pictures
 from embedkit.space import Space, Vectors
-from ui import cache, work
+from ui import cache, cache_images, work
 from ui.controls import BIND, choice, text, whole_number
 from ui.explorer_open import send_button
 from ui.frame import MAP_NOTE, arithmetic, ask, chart, link_note, presenting, tries, why
@@ -117,12 +117,12 @@ def spaces_of(source: Source, pictures: Pictures, asked: Asked) -> tuple[dict[st
     """The spaces that are ready, by name, and the ViT; trainings that still run show their progress."""
     recipe = Recipe(latent=asked.size, seed=asked.seed)
     found = {
-        "pixels": cache.picture_space(source, "pixels"),
-        "PCA": cache.picture_space(source, "PCA", size=asked.size),
+        "pixels": cache_images.picture_space(source, "pixels"),
+        "PCA": cache_images.picture_space(source, "PCA", size=asked.size),
     }
     vit: Classifier | None = None
     requests: dict[str, tuple[Hashable, Callable[[], Job]]] = {
-        "autoencoder": ((source, recipe), lambda: cache.training(source, recipe))
+        "autoencoder": ((source, recipe), lambda: cache_images.training(source, recipe))
     }
     kinds = {"CNN": ClassifierRecipe("cnn", seed=asked.seed), "ViT": ClassifierRecipe("vit", seed=asked.seed)}
     if asked.column:
@@ -149,13 +149,13 @@ def spaces_of(source: Source, pictures: Pictures, asked: Asked) -> tuple[dict[st
             )
             continue
         if name == "autoencoder":
-            found[name] = cache.picture_space(source, name, key=job.key, recipe=recipe)
+            found[name] = cache_images.picture_space(source, name, key=job.key, recipe=recipe)
         else:
-            found[name] = cache.classifier_space(source, kinds[name], asked.column)
+            found[name] = cache_images.classifier_space(source, kinds[name], asked.column)
             if name == "ViT":
-                vit = cache.classifier(source, kinds[name], asked.column)
+                vit = cache_images.classifier(source, kinds[name], asked.column)
     for key in asked.vision:
-        found[key] = cache.vision_space(source, key, asked.folder)
+        found[key] = cache_images.vision_space(source, key, asked.folder)
     return found, vit
 
 
@@ -196,7 +196,7 @@ def _guess(source: Source, spaces: dict[str, Space], columns: dict[str, tuple[st
     about = others[0]
     found = {
         name: row[about]
-        for name, row in cache.picture_accuracies(
+        for name, row in cache_images.picture_accuracies(
             source, tuple(space.digest for space in spaces.values()), spaces
         ).items()
     }
@@ -269,7 +269,7 @@ def _changes(source: Source) -> list[tuple[str, dict[str, object]]]:
 def _accuracy_table(
     source: Source, spaces: dict[str, Space], columns: dict[str, tuple[str, ...]], asked: Asked
 ) -> pd.DataFrame:
-    found = cache.picture_accuracies(source, tuple(space.digest for space in spaces.values()), spaces)
+    found = cache_images.picture_accuracies(source, tuple(space.digest for space in spaces.values()), spaces)
     return pd.DataFrame(
         {
             "vectors": list(found),
@@ -283,7 +283,7 @@ def _accuracy_table(
 
 
 def _table(source: Source, spaces: dict[str, Space], columns: dict[str, tuple[str, ...]], asked: Asked) -> None:
-    found = cache.picture_accuracies(source, tuple(space.digest for space in spaces.values()), spaces)
+    found = cache_images.picture_accuracies(source, tuple(space.digest for space in spaces.values()), spaces)
     table = _accuracy_table(source, spaces, columns, asked)
     left, right = st.columns([3, 2], gap="medium")
     with left:

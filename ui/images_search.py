@@ -12,7 +12,7 @@ from embedkit.images import Source
 from embedkit.images.classifiers import Classifier, ClassifierRecipe
 from embedkit.sources.pictures import Pictures, as_picture
 from embedkit.space import Space, Vectors
-from ui import cache, images_compare
+from ui import cache_images, images_compare
 from ui.controls import choice
 from ui.draw import drawing
 from ui.frame import tries, why
@@ -93,9 +93,9 @@ def _vectors(source: Source, asked: Asked, spaces: dict[str, Space], picture: Ve
         if name == "pixels":
             vector = picture.reshape(1, -1)
         elif name == "PCA":
-            vector = cache.pca(source, asked.size).encode(picture)
+            vector = cache_images.pca(source, asked.size).encode(picture)
         elif name == "autoencoder":
-            vector = cache.autoencoder(source, asked.size, asked.seed).encode(picture)
+            vector = cache_images.autoencoder(source, asked.size, asked.seed).encode(picture)
         elif name in ("CNN", "ViT"):
             vector = _classifier(source, asked, name).encode(picture)
         else:
@@ -107,4 +107,4 @@ def _vectors(source: Source, asked: Asked, spaces: dict[str, Space], picture: Ve
 
 def _classifier(source: Source, asked: Asked, name: str) -> Classifier:
     recipe = ClassifierRecipe(name.lower(), seed=asked.seed)
-    return cache.classifier(source, recipe, asked.column)
+    return cache_images.classifier(source, recipe, asked.column)

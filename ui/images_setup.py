@@ -10,7 +10,7 @@ from embedkit.errors import EmbedkitError, NotInstalled
 from embedkit.images import Recipe, Source, load_source, training_key
 from embedkit.sources.picture_sets import is_here, picture_sets
 from embedkit.sources.pictures import Pictures, from_files
-from ui import cache, work
+from ui import cache_images, work
 from ui.controls import BIND, choice, text, whole_number
 
 OWN = "Own"
@@ -100,7 +100,7 @@ def _own() -> tuple[Source, Pictures] | None:
             try:
                 with st.spinner("Reading your pictures ..."):
                     found = from_files(given)
-                    st.session_state["own_source"] = cache.keep_pictures(found)
+                    st.session_state["own_source"] = cache_images.keep_pictures(found)
                     st.session_state["own_notes"] = found.notes
             except EmbedkitError as error:
                 st.error(str(error), icon=":material/error:")

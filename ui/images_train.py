@@ -24,7 +24,7 @@ from embedkit.images import (
 )
 from embedkit.jobs import Job
 from embedkit.space import Vectors
-from ui import cache, work
+from ui import cache, cache_images, work
 from ui.controls import BIND
 from ui.explorer_open import send_button
 from ui.frame import arithmetic, ask, chart, link_note, presenting, tries, why
@@ -42,7 +42,7 @@ def finished(setup: Setup) -> Job | None:
         if left and not cache.runs(setup.key) and cache.pool().store.get_meta(setup.key) is None:
             _stopped(setup, left)
             return None
-        held = cache.training(setup.source, setup.recipe)
+        held = cache_images.training(setup.source, setup.recipe)
         st.session_state["train_job"] = held
     held.wait(0.1)
     if not held.finished:
@@ -56,7 +56,7 @@ def finished(setup: Setup) -> Job | None:
     except EmbedkitError as error:
         st.error(str(error), icon=":material/error:")
         if st.button("Train again", icon=":material/refresh:", key="again", help="Start this training anew"):
-            st.session_state["train_job"] = cache.training(setup.source, setup.recipe)
+            st.session_state["train_job"] = cache_images.training(setup.source, setup.recipe)
             st.rerun()
         return None
     return held
@@ -69,7 +69,7 @@ def _live(job: Job, setup: Setup) -> None:
         st.rerun()
     work.training_bar(job, "stop_training")
     steps = job.steps
-    shown = cache.trained(job.key, steps[-1], setup.recipe, setup.pictures.pixels.shape[1:]) if steps else None
+    shown = cache_images.trained(job.key, steps[-1], setup.recipe, setup.pictures.pixels.shape[1:]) if steps else None
     if shown is None:
         st.caption("The first step is being made.")
         return
@@ -78,7 +78,7 @@ def _live(job: Job, setup: Setup) -> None:
 
 
 def _stopped(setup: Setup, steps: tuple[int, ...]) -> None:
-    shown = cache.trained(setup.key, steps[-1], setup.recipe, setup.pictures.pixels.shape[1:])
+    shown = cache_images.trained(setup.key, steps[-1], setup.recipe, setup.pictures.pixels.shape[1:])
     if shown is None:
         st.session_state.pop("train_job", None)
         st.error("The steps of this training are no longer kept. Press Train again.", icon=":material/error:")
@@ -89,7 +89,7 @@ def _stopped(setup: Setup, steps: tuple[int, ...]) -> None:
             icon=":material/pause_circle:",
         )
         if st.button("Resume", key="resume", icon=":material/play_arrow:", help="Goes on exactly where it was stopped"):
-            st.session_state["train_job"] = cache.training(setup.source, setup.recipe)
+            st.session_state["train_job"] = cache_images.training(setup.source, setup.recipe)
             st.rerun()
     draw(setup, setup.key, shown, shown.curve)
 
@@ -106,7 +106,7 @@ def view(setup: Setup) -> None:
     shown = _chosen_step(setup, job)
     if shown is None:
         return
-    last = cache.trained(job.key, shown.epochs, setup.recipe, setup.pictures.pixels.shape[1:])
+    last = cache_images.trained(job.key, shown.epochs, setup.recipe, setup.pictures.pixels.shape[1:])
     drawn = draw(setup, job.key, shown, (last or shown).curve)
     _table(job, shown)
     explain(setup, job, shown, drawn)
@@ -125,7 +125,7 @@ def _replay(setup: Setup, job: Job) -> None:
     if ended:
         st.session_state["replay"] = None
         st.rerun()
-    shown = cache.trained(job.key, steps[at], setup.recipe, setup.pictures.pixels.shape[1:])
+    shown = cache_images.trained(job.key, steps[at], setup.recipe, setup.pictures.pixels.shape[1:])
     if shown is not None:
         draw(setup, job.key, shown, shown.curve)
     st.session_state["replay"] = at + 1
@@ -150,7 +150,7 @@ def _guess(job: Job) -> None:
 
 
 def _chosen_step(setup: Setup, job: Job) -> Trained | None:
-    steps = job.steps or (cache.epochs_of(setup.source, setup.recipe),)
+    steps = job.steps or (cache_images.epochs_of(setup.source, setup.recipe),)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         back = int(
             st.slider(
@@ -167,10 +167,10 @@ def _chosen_step(setup: Setup, job: Job) -> Trained | None:
             st.session_state["replay"] = 0
             st.rerun()
     epoch = steps[max(0, len(steps) - 1 + back)]
-    found = cache.trained(job.key, epoch, setup.recipe, setup.pictures.pixels.shape[1:])
+    found = cache_images.trained(job.key, epoch, setup.recipe, setup.pictures.pixels.shape[1:])
     if found is None:
         st.caption("That step is no longer kept; the last one is shown.")
-        found = cache.trained(job.key, steps[-1], setup.recipe, setup.pictures.pixels.shape[1:])
+        found = cache_images.trained(job.key, steps[-1], setup.recipe, setup.pictures.pixels.shape[1:])
     return found
 
 
@@ -178,7 +178,7 @@ def draw(setup: Setup, key: str, shown: Trained, curve: Vectors) -> go.Figure:
     """The latent map (returned), the curve of the losses, and pictures over their reconstructions over the errors."""
     pictures, size = setup.pictures, setup.recipe.latent
     _, held_rows = pictures.split()
-    pca = cache.pca(setup.source, size)
+    pca = cache_images.pca(setup.source, size)
     with st.container(horizontal=True):
         st.metric("Epoch", f"{shown.epoch} of {shown.epochs}", width="content")
         st.metric("Error on training pictures", f"{shown.train_loss:.4f}", width="content")
@@ -223,7 +223,7 @@ def sample_rows(n: int, most: int = FEW) -> Vectors:
 def _map(setup: Setup, key: str, shown: Trained) -> go.Figure:
     pictures = setup.pictures
     rows = sample_rows(pictures.n)
-    codes = cache.codes(key, shown.epoch, setup.source, setup.recipe)
+    codes = cache_images.codes(key, shown.epoch, setup.source, setup.recipe)
     flat, how = codes, "The latent plane itself: each picture stands at its two numbers."
     if codes.shape[1] > 2:
         plane = fit_pca(codes, 2)
@@ -323,7 +323,7 @@ def _take_away(setup: Setup, job: Job, drawn: go.Figure) -> None:
     if presenting():
         return
     st.subheader("Take away", anchor=False)
-    space = cache.picture_space(setup.source, "autoencoder", key=job.key, recipe=setup.recipe)
+    space = cache_images.picture_space(setup.source, "autoencoder", key=job.key, recipe=setup.recipe)
     with st.container(horizontal=True):
         send_button(lambda: space, "send_codes")
         st.download_button(

@@ -9,7 +9,7 @@ from embedkit.figures import PictureRow, picture_rows
 from embedkit.images.walk import Plane, line, sweep
 from embedkit.neighbors import Neighbor, search
 from embedkit.space import Space, Vectors
-from ui import cache
+from ui import cache_images
 from ui.controls import BIND, choice, number, whole_number
 from ui.frame import arithmetic, ask, tries, why
 from ui.images_setup import Setup
@@ -37,11 +37,11 @@ def view(setup: Setup) -> None:
         other = whole_number(
             "Picture B", 1, 20_000, 8, key="b", help="The one to go to; the A before a click becomes B."
         )
-    epoch = cache.epochs_of(setup.source, setup.recipe)
+    epoch = cache_images.epochs_of(setup.source, setup.recipe)
     a, b = min(pick, n) - 1, min(other, n) - 1
-    trained = cache.trained(job.key, epoch, setup.recipe, setup.pictures.pixels.shape[1:])
-    codes = cache.codes(job.key, epoch, setup.source, setup.recipe)
-    found = cache.plane(job.key, epoch, setup.source, setup.recipe)
+    trained = cache_images.trained(job.key, epoch, setup.recipe, setup.pictures.pixels.shape[1:])
+    codes = cache_images.codes(job.key, epoch, setup.source, setup.recipe)
+    found = cache_images.plane(job.key, epoch, setup.source, setup.recipe)
     x, y = _place(found)
     _plane(setup, job.key, found, codes, show, (a, b), (x, y))
     _decoded(setup, trained.model, found, codes, (x, y))
@@ -104,8 +104,8 @@ def _plane(
     classes = list(dict.fromkeys(pictures.labels))
     latent = setup.recipe.latent == 2
     draw_plane(
-        cache.decoded_sheet(key, setup.source, setup.recipe),
-        cells=found.cells(cache.cells_for(height)),
+        cache_images.decoded_sheet(key, setup.source, setup.recipe),
+        cells=found.cells(cache_images.cells_for(height)),
         size=(height, width),
         bounds=(found.low, found.high),
         points=found.points[rows],
@@ -153,18 +153,18 @@ def _decoded(setup: Setup, model, found: Plane, codes: Vectors, at: tuple[float,
 
 
 def _space(setup: Setup, codes: Vectors) -> Space:
-    return cache.picture_space(setup.source, "autoencoder", key=setup.key, recipe=setup.recipe)
+    return cache_images.picture_space(setup.source, "autoencoder", key=setup.key, recipe=setup.recipe)
 
 
 def _near(setup: Setup, key: str, a: int) -> None:
     pictures = setup.pictures
     st.subheader(f"What is near picture {a + 1}", anchor=False)
     spaces = {
-        f"latent space, {setup.recipe.latent}": cache.picture_space(
+        f"latent space, {setup.recipe.latent}": cache_images.picture_space(
             setup.source, "autoencoder", key=key, recipe=setup.recipe
         ),
-        f"PCA, {setup.recipe.latent}": cache.picture_space(setup.source, "PCA", size=setup.recipe.latent),
-        f"pixels, {pictures.flat.shape[1]}": cache.picture_space(setup.source, "pixels"),
+        f"PCA, {setup.recipe.latent}": cache_images.picture_space(setup.source, "PCA", size=setup.recipe.latent),
+        f"pixels, {pictures.flat.shape[1]}": cache_images.picture_space(setup.source, "pixels"),
     }
     rows = [PictureRow("picture A", pictures.pixels[[a]], [pictures.labels[a]])]
     for name, space in spaces.items():
@@ -180,7 +180,7 @@ def _captions(setup: Setup, near: list[Neighbor]) -> list[str]:
 
 def _line(setup: Setup, model, codes: Vectors, a: int, b: int, top: st.delta_generator.DeltaGenerator) -> None:
     pictures, size = setup.pictures, setup.recipe.latent
-    pca = cache.pca(setup.source, size)
+    pca = cache_images.pca(setup.source, size)
     ends = pca.encode(pictures.pixels[[a, b]])
     share = np.linspace(0, 1, 9, dtype=np.float32)[:, None, None, None]
     ways = {
@@ -188,7 +188,7 @@ def _line(setup: Setup, model, codes: Vectors, a: int, b: int, top: st.delta_gen
         "in PCA": line(pca, ends[0], ends[1]),
         "in pixels": (1 - share) * pictures.pixels[a] + share * pictures.pixels[b],
     }
-    space = cache.picture_space(setup.source, "pixels")
+    space = cache_images.picture_space(setup.source, "pixels")
     far = {
         name: [near[0].score for near in search(space, np.clip(found, 0, 1).reshape(9, -1), 1, "euclidean")]
         for name, found in ways.items()

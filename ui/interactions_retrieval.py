@@ -7,7 +7,7 @@ import streamlit as st
 
 from embedkit.errors import EmbedkitError
 from embedkit.figures import recall_cost
-from ui import cache, work
+from ui import cache_interactions, work
 from ui.controls import choice, whole_number
 from ui.frame import arithmetic, ask, chart, tries, why
 
@@ -22,7 +22,7 @@ def view() -> None:
         )
         seed = whole_number("Seed", 0, 999, 0, key="rseed", help="Of the simulated vectors.")
     name = ("retrieval", items, seed)
-    job = work.held(name, lambda: cache.retrieval(items, seed))
+    job = work.held(name, lambda: cache_interactions.retrieval(items, seed))
     if not work.wait_for(job):
         return
     try:

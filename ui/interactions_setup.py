@@ -11,7 +11,7 @@ from embedkit.interactions.data import Watched, load_watched
 from embedkit.interactions.towers import LOSSES, NEGATIVES, TowerRecipe
 from embedkit.interactions.training import towers_key
 from embedkit.sources.interactions import Interactions, own_table
-from ui import cache, work
+from ui import cache_interactions, work
 from ui.controls import BIND, choice, text, whole_number
 
 SETS = {
@@ -90,7 +90,7 @@ def _own() -> tuple[Watched, Interactions] | None:
     if file is not None and st.session_state.get("table_stamp") != (stamp := (file.name, file.size, file.file_id)):
         try:
             with st.spinner("Reading your table ..."):
-                st.session_state["table_source"] = cache.keep_interactions(own_table(file.name, file.getvalue()))
+                st.session_state["table_source"] = cache_interactions.keep_interactions(own_table(file.name, file.getvalue()))
             st.session_state["table_stamp"] = stamp
         except EmbedkitError as error:
             st.error(str(error), icon=":material/error:")

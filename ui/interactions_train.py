@@ -14,7 +14,7 @@ from embedkit.figures import recall_lines, towers_map
 from embedkit.interactions.towers import TowerRecipe
 from embedkit.interactions.training import KEPT, Seen, request_table, request_towers
 from embedkit.jobs import Job
-from ui import cache, work
+from ui import cache, cache_interactions, work
 from ui.controls import BIND
 from ui.explorer_open import send_button
 from ui.frame import arithmetic, ask, chart, link_note, presenting, tries, why
@@ -45,7 +45,7 @@ def finished(setup: Setup) -> Job | None:
         held.result()
     except EmbedkitError as error:
         if held.state == "stopped" and held.steps:
-            shown = cache.towers_seen(held.key, held.steps[-1])
+            shown = cache_interactions.towers_seen(held.key, held.steps[-1])
             st.info(
                 f"Stopped after epoch {held.steps[-1]} of {setup.recipe.epochs}; the last step is kept.",
                 icon=":material/pause_circle:",
@@ -68,7 +68,7 @@ def _live(job: Job, setup: Setup) -> None:
         st.rerun()
     work.training_bar(job, "stop_towers")
     steps = job.steps
-    shown = cache.towers_seen(job.key, steps[-1]) if steps else None
+    shown = cache_interactions.towers_seen(job.key, steps[-1]) if steps else None
     if shown is None:
         st.caption("The first step is being made.")
         return
@@ -95,7 +95,7 @@ def view(setup: Setup) -> None:
         )
     )
     epoch = steps[max(0, len(steps) - 1 + back)]
-    shown = cache.towers_seen(job.key, epoch) or cache.towers_seen(job.key, steps[-1])
+    shown = cache_interactions.towers_seen(job.key, epoch) or cache_interactions.towers_seen(job.key, steps[-1])
     if shown is None:
         st.error("The steps of this training are no longer kept. Press Train again.", icon=":material/error:")
         return
@@ -126,10 +126,10 @@ def draw(setup: Setup, key: str, shown: Seen, steps: tuple[int, ...]) -> None:
         )
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        users, items, share = cache.towers_plane(key, shown.epoch, steps)
+        users, items, share = cache_interactions.towers_plane(key, shown.epoch, steps)
         groups = [str(genres).split("|")[0] or "unknown" for genres in setup.table.films["genres"]]
         chart(
-            towers_map(users, items, setup.table.items, groups, popularity=cache.popularity(setup.watched)),
+            towers_map(users, items, setup.table.items, groups, popularity=cache_interactions.popularity(setup.watched)),
             key="towers_map",
             zoom=True,
             alt=f"{len(users)} users and {len(items)} items on one map after epoch {shown.epoch}",
@@ -166,7 +166,7 @@ def _rows(setup: Setup, job: Job) -> pd.DataFrame:
                 work.forget(("table", setup.watched))
                 st.rerun()
     if setup.watched.key == "cinema":
-        found.append({"method": "The true tastes (simulated: not to be beaten)", **cache.oracle()})
+        found.append({"method": "The true tastes (simulated: not to be beaten)", **cache_interactions.oracle()})
     return pd.DataFrame(found)[list(COLUMNS)].rename(columns=COLUMNS)
 
 
@@ -211,7 +211,7 @@ def _true(setup: Setup, shown: Seen) -> None:
         if not box.open:
             return
         st.markdown(setup.table.simulated)
-        near = cache.nearness_to_truth(shown)
+        near = cache_interactions.nearness_to_truth(shown)
         st.metric("Rank correlation of who is like whom, learned against true", f"{near:.2f}")
         st.caption(
             "Spearman's correlation over 20,000 pairs of users: the cosine of their learned vectors against that of their true tastes. 1 would be the same order."
@@ -220,7 +220,7 @@ def _true(setup: Setup, shown: Seen) -> None:
             int(st.slider("User", 1, setup.table.n_users, 1, key="who", bind=BIND, help="Whose true tastes to show."))
             - 1
         )
-        st.markdown(f"User {row + 1} {cache.true_tastes().likes(row)}.")
+        st.markdown(f"User {row + 1} {cache_interactions.true_tastes().likes(row)}.")
 
 
 def _explain(setup: Setup, job: Job, shown: Seen, rows: pd.DataFrame) -> None:
@@ -257,7 +257,7 @@ def take_away(setup: Setup, job: Job, rows: pd.DataFrame) -> None:
     if presenting():
         return
     st.subheader("Take away", anchor=False)
-    space = cache.item_space(setup.watched, setup.recipe)
+    space = cache_interactions.item_space(setup.watched, setup.recipe)
     with st.container(horizontal=True):
         send_button(lambda: space, "send_items")
         st.download_button(

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from embedkit.errors import EmbedkitError
-from ui import cache
+from ui import cache_interactions
 from ui.controls import text
 from ui.frame import arithmetic, ask, tries, why
 from ui.work import result_of
@@ -24,7 +24,7 @@ def view() -> None:
         "A query is a user, a page is an item. Four fifths of the headings in a sample of English Wikipedia are pairs to learn from: *article and heading* is the query, "
         "*the text below it* the page. The other fifth asks: does the query find its page among all?"
     )
-    entry = result_of(("webpages", None), cache.webpages_job)
+    entry = result_of(("webpages", None), cache_interactions.webpages_job)
     if entry is None or "rows" not in entry.meta:
         return
     found = pd.DataFrame(entry.meta["rows"])
@@ -44,7 +44,7 @@ def view() -> None:
         help="Any English words; the towers read them as a bag.",
     )
     try:
-        answer = cache.webpages().search(query, 8)
+        answer = cache_interactions.webpages().search(query, 8)
         if answer.unknown:
             st.caption(f"Not known, and left out: {', '.join(answer.unknown)}.")
         st.dataframe(
@@ -107,7 +107,7 @@ def view() -> None:
 
 def _sums(query: str) -> None:
     try:
-        hit = cache.webpages().search(query, 1).hits[0]
+        hit = cache_interactions.webpages().search(query, 1).hits[0]
     except EmbedkitError:
         return  # the search above has said why
     st.latex(r"\cos(q, d) = \sum_{w \in q} \frac{x_w \cdot d}{\lVert q \rVert}")

@@ -13,7 +13,7 @@ from embedkit.interactions.data import new_film
 from embedkit.interactions.towers import Towers
 from embedkit.interactions.training import Seen, reasons
 from embedkit.neighbors import search
-from ui import cache
+from ui import cache_interactions
 from ui.controls import BIND, text, whole_number
 from ui.frame import arithmetic, chart, tries, why
 from ui.interactions_setup import Setup
@@ -29,14 +29,14 @@ def view(setup: Setup) -> None:
     if job is None:
         return
     try:
-        towers = cache.towers(setup.watched, setup.recipe)
+        towers = cache_interactions.towers(setup.watched, setup.recipe)
     except EmbedkitError as error:
         st.error(str(error), icon=":material/error:")
         return
-    shown = cache.towers_seen(job.key, setup.recipe.epochs)
+    shown = cache_interactions.towers_seen(job.key, setup.recipe.epochs)
     assert shown is not None
     items = list(setup.table.items)
-    popular = [items[row] for row in np.argsort(-cache.popularity(setup.watched), kind="stable")[:FIRST]]
+    popular = [items[row] for row in np.argsort(-cache_interactions.popularity(setup.watched), kind="stable")[:FIRST]]
     picked = st.multiselect(
         "Films you liked",
         items,
@@ -85,16 +85,16 @@ def _watched(rows: list[int], n: int) -> csr_matrix:
 
 
 def _map(setup: Setup, key: str, shown: Seen, steps: tuple[int, ...], you: np.ndarray, rows: list[int]) -> None:
-    users, places, _ = cache.towers_plane(key, shown.epoch, steps)
+    users, places, _ = cache_interactions.towers_plane(key, shown.epoch, steps)
     groups = [str(genres).split("|")[0] or "unknown" for genres in setup.table.films["genres"]]
-    star = cache.on_plane(key, shown.epoch, steps, you[None])[0]
+    star = cache_interactions.on_plane(key, shown.epoch, steps, you[None])[0]
     chart(
         towers_map(
             users,
             places,
             setup.table.items,
             groups,
-            popularity=cache.popularity(setup.watched),
+            popularity=cache_interactions.popularity(setup.watched),
             you=star,
             marked=rows,
             height=420,
@@ -147,7 +147,7 @@ def _new(setup: Setup, towers: Towers, shown: Seen) -> None:
             icon=":material/block:",
         )
         return
-    near = search(cache.item_space(setup.watched, setup.recipe), vector, 8, "cosine")
+    near = search(cache_interactions.item_space(setup.watched, setup.recipe), vector, 8, "cosine")
     st.dataframe(
         pd.DataFrame({"near by": [each.item for each in near], "cosine": [each.score for each in near]}),
         hide_index=True,

@@ -21,7 +21,7 @@ from embedkit.words.by_hand import (
     moment,
     running_mean,
 )
-from ui import cache
+from ui import cache_train_words
 from ui.controls import BIND, choice, number, whole_number
 from ui.frame import chart
 from ui.train_words_hand_lesson import LAST, PAIRS, Lesson, cost, in_words
@@ -121,7 +121,7 @@ def _text() -> tuple[str, str]:
         f"At most 200 sentences, 2,000 words, {LETTERS:,} letters: all of it stands in the link.",
     )
     try:
-        found = cache.hand_text(typed or "")
+        found = cache_train_words.hand_text(typed or "")
     except EmbedkitError as error:
         return OPENING_TEXT, str(error)
     st.caption(f"{len(found.sentences)} sentences, {sum(found.counts)} words, {len(found.words)} of them different.")

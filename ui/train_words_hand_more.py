@@ -11,7 +11,7 @@ import embedkit
 from embedkit.errors import EmbedkitError
 from embedkit.export import by_hand_script, safe_csv, worksheet
 from embedkit.words.by_hand import OUTPUTS, HandText, Stand, hand_space, moment, multiplications, strangers
-from ui import cache
+from ui import cache_train_words
 from ui.controls import text
 from ui.frame import arithmetic, ask, link_note, presenting, tries, why
 from ui.train_words_hand_lesson import Lesson, in_words
@@ -38,7 +38,7 @@ def guess(lesson: Lesson) -> None:
     a, b = pair
     cosines = {}
     for name, at in moment(lesson.pairs, 4 * TRAINED).items():
-        cosines[name] = cache.hand_cosine(lesson.typed, lesson.recipes[name], at.done + (at.phase == 4), a, b)
+        cosines[name] = cache_train_words.hand_cosine(lesson.typed, lesson.recipes[name], at.done + (at.phase == 4), a, b)
     found = ["Near" if cosine > NEAR else "Far apart" for cosine in cosines.values()]
     answer = found[0] if found[0] == found[1] else "It depends on the method"
     because = (

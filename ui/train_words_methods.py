@@ -29,7 +29,7 @@ from embedkit.words.four_methods import (
     rows_of,
 )
 from embedkit.words.learning import LIMITS
-from ui import cache, train_words_methods_sums, train_words_setup, work
+from ui import cache, cache_train_words, train_words_methods_sums, train_words_setup, work
 from ui.controls import text, whole_number
 from ui.frame import arithmetic, ask, chart, link_note, presenting, tries, why
 
@@ -92,12 +92,12 @@ def _learned(contest: Contest) -> None:
     except EmbedkitError as error:
         st.error(str(error), icon=":material/error:")
         if st.button("Learn again", icon=":material/refresh:", key="f4_again", help="What has been learned is kept"):
-            st.session_state["f4_jobs"][contest.key] = cache.methods_job(contest)
+            st.session_state["f4_jobs"][contest.key] = cache_train_words.methods_job(contest)
             st.rerun()
         if job.steps:
             _table(rows_of(job.step(job.steps[-1]).meta))
         return
-    _finished(cache.compared(contest))
+    _finished(cache_train_words.compared(contest))
 
 
 def _job(contest: Contest) -> Job | None:
@@ -110,7 +110,7 @@ def _job(contest: Contest) -> Job | None:
     known = cache.runs(contest.key) or cache.pool().store.get_meta(contest.key) is not None
     if not (known or pressed or st.session_state["f4_first"]):
         return None
-    jobs[contest.key] = cache.methods_job(contest)
+    jobs[contest.key] = cache_train_words.methods_job(contest)
     return jobs[contest.key]
 
 
@@ -345,7 +345,7 @@ def _unseen(found: Compared) -> Unseen | None:
 def _by_pieces(found: Compared, word: str) -> Unseen | None:
     """fastText's answer; where its pieces are not kept here, the button that learns them."""
     try:
-        answer = found.unseen(word) or found.unseen(word, cache.fasttext_pieces(found.contest))
+        answer = found.unseen(word) or found.unseen(word, cache_train_words.fasttext_pieces(found.contest))
     except EmbedkitError as error:
         st.error(str(error), icon=":material/error:")
         return None
@@ -360,7 +360,7 @@ def _by_pieces(found: Compared, word: str) -> Unseen | None:
             work.forget(name)
             st.rerun()
         return None
-    job = work.held(name, lambda: cache.word_training(found.contest.text, recipe))
+    job = work.held(name, lambda: cache_train_words.word_training(found.contest.text, recipe))
     if not work.wait_for(job):
         return None
     st.session_state.pop("f4_fetch", None)
@@ -369,7 +369,7 @@ def _by_pieces(found: Compared, word: str) -> Unseen | None:
     except EmbedkitError as error:
         st.error(str(error), icon=":material/error:")
         return None
-    return found.unseen(word, cache.fasttext_pieces(found.contest))
+    return found.unseen(word, cache_train_words.fasttext_pieces(found.contest))
 
 
 def _explain(found: Compared, word: str, near: Mapping[str, tuple[Neighbor, ...]], unseen: Unseen | None) -> None:

@@ -11,7 +11,7 @@ from embedkit.errors import EmbedkitError
 from embedkit.neighbors import Neighbor
 from embedkit.words.four_methods import Compared, PairSums
 from embedkit.words.glove import ALPHA, X_MAX
-from ui import cache
+from ui import cache_train_words
 from ui.controls import text
 
 
@@ -30,7 +30,7 @@ def draw(found: Compared, word: str, near: Mapping[str, tuple[Neighbor, ...]]) -
         max_chars=60,
     ).lower()
     try:
-        pair = cache.pair_sums(found.contest, word, typed or usual)
+        pair = cache_train_words.pair_sums(found.contest, word, typed or usual)
     except EmbedkitError as error:
         st.error(str(error), icon=":material/error:")
         return

@@ -34,7 +34,7 @@ from embedkit.words.reader import (
     shared_titles,
 )
 from embedkit.words.word_training import Text, recipe_of
-from ui import cache
+from ui import cache, cache_train_words
 from ui.controls import BIND, choice, whole_number
 from ui.frame import arithmetic, ask, chart, link_note, presenting, tries, why
 from ui.work import result_of
@@ -97,7 +97,7 @@ def view() -> None:
 
 def _training(words: str) -> Job:
     """The training whose words are shared; its result is in the store, where the titles' vectors are made from."""
-    return cache.word_training(Text(), recipe_of(LEARNED[words]))
+    return cache_train_words.word_training(Text(), recipe_of(LEARNED[words]))
 
 
 # Simulated readers

@@ -12,7 +12,7 @@ from embedkit.sources.corpora import MOST_BYTES, RULE, Corpus, read_corpus
 from embedkit.sources.text8 import LICENCE, TEXT8, WORDS, YEAR, text8_is_here
 from embedkit.words.learning import LIMITS, METHODS, WordRecipe
 from embedkit.words.word_training import Text, recipe_of, training_key
-from ui import cache, work
+from ui import cache_train_words, work
 from ui.controls import BIND, choice, number, whole_number
 
 SHOWN = {"Wikipedia sample": "wikipedia", "Lee news": "lee", "text8": "text8", "Own text": "own"}
@@ -73,7 +73,7 @@ def _own() -> Text | None:
         if st.session_state.get("w_stamp") != stamp:
             with st.spinner("Reading your text ..."):
                 corpus = read_corpus(data, title=file.name[:60] if file is not None else "Your text")
-                st.session_state["w_own"] = cache.keep_own_text(corpus), _facts(corpus)
+                st.session_state["w_own"] = cache_train_words.keep_own_text(corpus), _facts(corpus)
             st.session_state["w_stamp"] = stamp
     except EmbedkitError as error:
         st.error(str(error), icon=":material/error:")

@@ -19,7 +19,7 @@ from embedkit.words.gensim_models import unseen_vector
 from embedkit.words.lists import topics
 from embedkit.words.scores import PAIR_TESTS
 from embedkit.words.word_training import COLUMNS, KEPT, WordsSeen, curve_of, recipe_of
-from ui import cache, train_words_setup, work
+from ui import cache, cache_train_words, train_words_setup, work
 from ui.controls import BIND, text
 from ui.explorer_open import send_button
 from ui.frame import arithmetic, ask, chart, link_note, presenting, tries, why
@@ -79,14 +79,14 @@ def _job(setup: Setup) -> Job | None:
     known = cache.runs(setup.key) or cache.pool().store.get_meta(setup.key) is not None
     if not (known or pressed or st.session_state["w_first"]):
         return None
-    jobs[setup.key] = cache.word_training(setup.text, setup.recipe)
+    jobs[setup.key] = cache_train_words.word_training(setup.text, setup.recipe)
     return jobs[setup.key]
 
 
 def _again(setup: Setup) -> None:
     if st.button("Train again", icon=":material/refresh:", key="w_again", help="Start this training anew"):
         st.session_state["w_jobs"].pop(setup.key, None)
-        st.session_state["w_jobs"][setup.key] = cache.word_training(setup.text, setup.recipe)
+        st.session_state["w_jobs"][setup.key] = cache_train_words.word_training(setup.text, setup.recipe)
         st.rerun()
 
 
@@ -97,7 +97,7 @@ def _live(job: Job, setup: Setup) -> None:
         st.rerun()
     work.training_bar(job, "w_stop")
     steps = job.steps
-    shown = cache.words_seen(job.key, steps[-1]) if steps else None
+    shown = cache_train_words.words_seen(job.key, steps[-1]) if steps else None
     if shown is None:
         st.caption("The text is being read, and the first step is being made.")
         return
@@ -107,7 +107,7 @@ def _live(job: Job, setup: Setup) -> None:
 
 def _stopped(job: Job, setup: Setup) -> None:
     last = job.steps[-1]
-    shown = cache.words_seen(job.key, last)
+    shown = cache_train_words.words_seen(job.key, last)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.info(
             f"Stopped after epoch {last} of {setup.recipe.epochs}; the last whole epoch is kept.",
@@ -136,8 +136,8 @@ def _finished(job: Job, setup: Setup) -> None:
             )
         )
     epoch = steps[max(0, len(steps) - 1 + back)]
-    last = cache.words_seen(job.key, steps[-1])
-    shown = cache.words_seen(job.key, epoch) or last
+    last = cache_train_words.words_seen(job.key, steps[-1])
+    shown = cache_train_words.words_seen(job.key, epoch) or last
     if shown is None or last is None:
         st.error("The steps of this training are no longer kept. Press Train again.", icon=":material/error:")
         _again(setup)
@@ -164,9 +164,9 @@ def _draw(setup: Setup, key: str, shown: WordsSeen, steps: tuple[int, ...], curv
     left, right = st.columns([3, 2], gap="medium") if shown.epochs > 1 else (st.container(), None)
     with left:
         of = steps[-1]
-        plane = cache.words_plane(key, of)
+        plane = cache_train_words.words_plane(key, of)
         names = space.items[: len(plane.coords)]
-        places = cache.words_places(key, shown.epoch, of)
+        places = cache_train_words.words_places(key, shown.epoch, of)
         near = embedkit.search(_head(space, len(names)), word, k=5) if row is not None and row < len(names) else ()
         marks = MapMarks(pick=row, near=tuple(each.row for each in near if not each.asked)) if near else MapMarks()
         bounds = np.stack(
@@ -198,7 +198,7 @@ def _draw(setup: Setup, key: str, shown: WordsSeen, steps: tuple[int, ...], curv
                 key="w_lines",
                 alt=f"Loss, {' and '.join(PAIR_TESTS)} and words a second by epoch",
             )
-    seens = [each for each in (cache.words_seen(key, step) for step in steps) if each is not None]
+    seens = [each for each in (cache_train_words.words_seen(key, step) for step in steps) if each is not None]
     _neighbors(setup, seens, word, shown)
     _analogies(seens[-1], curve)
     return word
@@ -288,7 +288,7 @@ def _unknown(setup: Setup, word: str, shown: WordsSeen) -> None:
     elif cache.pool().store.get_meta(setup.key) is None:
         st.caption("When it has learned, fastText makes a vector for it of its pieces.")
     else:
-        whole, pieces = cache.learned_words(setup.text, setup.recipe, setup.recipe.epochs)
+        whole, pieces = cache_train_words.learned_words(setup.text, setup.recipe, setup.recipe.epochs)
         vector = unseen_vector(word, pieces) if pieces is not None else np.zeros(whole.d)
         if vector.any():
             found: tuple[Neighbor, ...] = embedkit.search(whole, vector, k=NEAR)
@@ -398,7 +398,7 @@ def _explain(setup: Setup, job: Job, last: WordsSeen, word: str) -> None:
 
 
 def _sums(setup: Setup, last: WordsSeen, word: str) -> None:
-    whole, _ = cache.learned_words(setup.text, setup.recipe, last.epoch)
+    whole, _ = cache_train_words.learned_words(setup.text, setup.recipe, last.epoch)
     recipe = setup.recipe
     if recipe.method in ("skip-gram", "CBOW", "fastText"):
         k = recipe.negatives
@@ -425,10 +425,10 @@ def _take_away(setup: Setup, last: WordsSeen, epoch: int) -> None:
         return
     st.subheader("Take away", anchor=False)
     with st.container(horizontal=True):
-        send_button(lambda: cache.learned_words(setup.text, setup.recipe, epoch)[0], "send_learned")
+        send_button(lambda: cache_train_words.learned_words(setup.text, setup.recipe, epoch)[0], "send_learned")
         st.download_button(
             "Vectors (Parquet)",
-            lambda: parquet(cache.learned_words(setup.text, setup.recipe, epoch)[0]),
+            lambda: parquet(cache_train_words.learned_words(setup.text, setup.recipe, epoch)[0]),
             "words.parquet",
             key="w_get_parquet",
             on_click="ignore",
@@ -436,7 +436,7 @@ def _take_away(setup: Setup, last: WordsSeen, epoch: int) -> None:
         )
         st.download_button(
             f"Vectors of the first {min(CSV_WORDS, last.n):,} words (CSV)",
-            lambda: safe_csv(vectors_table(_head(cache.learned_words(setup.text, setup.recipe, epoch)[0], CSV_WORDS))),
+            lambda: safe_csv(vectors_table(_head(cache_train_words.learned_words(setup.text, setup.recipe, epoch)[0], CSV_WORDS))),
             "words.csv",
             "text/csv",
             key="w_get_csv",

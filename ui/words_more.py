@@ -13,7 +13,7 @@ from embedkit.neighbors import analogy, axis, extremes, odd_one_out
 from embedkit.sources.gensim_data import google_analogies
 from embedkit.space import Space
 from embedkit.words import parse_words
-from ui import cache
+from ui import cache_words
 from ui.controls import BIND, text, whole_number
 from ui.frame import arithmetic, ask, chart, tries, why
 
@@ -112,7 +112,7 @@ def _success(whole: Space) -> None:
         bind=BIND,
         help="14 categories, 19,544 questions (Mikolov et al. 2013). Those with an unknown word cannot be asked.",
     )
-    score = cache.category(whole.key, category or categories[0])
+    score = cache_words.category(whole.key, category or categories[0])
     with st.container(horizontal=True):
         st.metric(
             "Asked words hidden",
