@@ -182,6 +182,7 @@ def _open(asked: argparse.Namespace) -> None:
         opened.space,
         default_store(),
         said=opened.said,
+        odd=opened.odd,
         files=[Path(name).name for name in asked.files],
         pictures=opened.images,
     )

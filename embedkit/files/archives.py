@@ -32,6 +32,8 @@ def _entries(given: Given, file: object, most: int) -> tuple[zipfile.ZipFile, li
         raise InputError(f"'{given.name}' holds {count:,} files; at most {most:,} are read.")
     try:
         archive = zipfile.ZipFile(file)  # type: ignore[call-overload]
+    except EmbedkitError:  # who watches the reading may stop it
+        raise
     except Exception as error:  # a broken list of files raises many kinds: BadZipFile, struct.error, UnicodeDecodeError
         raise DamagedFile(f"'{given.name}' is no whole zip file: {reason(error)}.") from None
     entries = [e for e in archive.infolist() if not e.is_dir() and not e.filename.startswith("__MACOSX/")]
@@ -69,6 +71,8 @@ def members(given: Given, limits: Limits) -> Iterator[tuple[str, bytes]]:
                 try:
                     with archive.open(entry) as inner:  # the stated size may lie: read one byte more
                         content = inner.read(entry.file_size + 1)
+                except EmbedkitError:
+                    raise
                 except Exception as error:  # broken content raises many kinds: BadZipFile, zlib.error, EOFError
                     raise DamagedFile(
                         f"'{shown(entry.filename)}' in '{given.name}' cannot be unpacked: {reason(error)}."

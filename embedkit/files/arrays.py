@@ -11,11 +11,11 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from embedkit.errors import DamagedFile, InputError
+from embedkit.errors import DamagedFile, EmbedkitError, InputError
 from embedkit.files.archives import members
 from embedkit.files.columns import draft_from_table, plain_columns
 from embedkit.files.draft import Draft, check_size
-from embedkit.files.given import Given, Limits, few, plural, reason, shown, size_of
+from embedkit.files.given import Given, Limits, Odd, few, plural, reason, shown, size_of
 from embedkit.files.tables import labels_lines, safe_name
 from embedkit.space import Space
 
@@ -41,7 +41,7 @@ def read_npy(given: Given, limits: Limits) -> Draft:
     draft = draft_of(given.name, array, limits)
     over = given.size - start - array.nbytes
     if over:
-        draft.said.append(f"{size_of(over)} after the end of the array were left alone.")
+        draft.said.append(Odd(f"{size_of(over)} after the end of the array were left alone."))
     return draft
 
 
@@ -50,6 +50,8 @@ def _header(file: BinaryIO, name: str) -> tuple[tuple[int, ...], bool, np.dtype[
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(file)
+    except EmbedkitError:  # who watches the reading may stop it
+        raise
     except Exception as error:  # broken headers raise many kinds: ValueError, SyntaxError, TokenError, struct.error
         raise DamagedFile(f"'{name}' has no whole header of a NumPy array: {reason(error)}.") from None
     return shape, fortran, dtype
@@ -185,7 +187,7 @@ def best_of(name: str, arrays: Mapping[str, NDArray[Any]], left: Sequence[str], 
         draft.said[0] = f"Of '{name}' the array '{shown(chosen)}' is opened: " + draft.said[0].split(" holds ")[1]
     if other:
         draft.said.append(f"Left alone: {few([repr(shown(key, 40)) for key in other])}.")
-    draft.said += [f"{text[:1].upper()}{text[1:]}; it was left out." for text in left]
+    draft.said += [Odd(f"{text[:1].upper()}{text[1:]}; it was left out.") for text in left]
     name_columns(draft, beside)
     return draft
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from embedkit.errors import InputError
 from embedkit.files.draft import Draft, check_size, unique
-from embedkit.files.given import Limits, few, plural, shown, size_of
+from embedkit.files.given import Limits, Odd, few, plural, shown, size_of
 from embedkit.files.sniff import is_number
 from embedkit.space import Origin, Space
 
@@ -320,9 +320,10 @@ def _name(draft: Draft, rest: Any, left: list[str], limits: Limits) -> None:
     for column in [column for column in plain if _text_size(rest.column(column)) > limits.most_bytes]:
         plain.remove(column)
         size = size_of(_text_size(rest.column(column)))
-        draft.said.append(f"The column '{shown(column, 30)}' was left out: its texts would take {size} in memory.")
+        draft.said.append(Odd(f"The column '{shown(column, 30)}' was left out: its texts would take {size} in memory."))
     if left:
-        draft.said.append(f"Left out, as no table shows them: {few([repr(shown(column, 30)) for column in left])}.")
+        listed = few([repr(shown(column, 30)) for column in left])
+        draft.said.append(Odd(f"Left out, as no table shows them: {listed}."))
     if plain:
         draft.said.append(f"Kept as columns: {few([repr(shown(column, 30)) for column in plain])}.")
         draft.meta = _to_pandas(rest.select(plain))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.errors import InputError
-from embedkit.files.given import Limits, few, plural, shown, size_of
+from embedkit.files.given import Limits, Odd, few, plural, shown, size_of
 from embedkit.space import Origin, Space
 
 if TYPE_CHECKING:
@@ -74,13 +74,13 @@ def finish(draft: Draft, name: str, format_key: str, limits: Limits) -> tuple[Sp
         kept = np.flatnonzero(keep)
         if not len(kept):
             raise InputError(f"'{name}' has no row to keep. {_left(draft, keep)}")
-        draft.said.append(_left(draft, keep))
+        draft.said.append(Odd(_left(draft, keep)))
         vectors, names = vectors[kept], [names[row] for row in kept]
         meta = None if meta is None else meta.iloc[kept]
         images = None if images is None else images[kept]
     items = _named(names, draft)
     if len(items) == 1:
-        draft.said.append("It is a single row: there is nothing to compare it with.")
+        draft.said.append(Odd("It is a single row: there is nothing to compare it with."))
     key, title, origin = draft.space or ("", shown(name), Origin(f"files/{format_key}", {"file": name}, data=name))
     with np.errstate(over="ignore", invalid="ignore"):
         vectors = np.ascontiguousarray(vectors, np.float32)
@@ -144,17 +144,14 @@ def _named(names: list[str], draft: Draft) -> tuple[str, ...]:
         if not text.isascii():
             names[row] = names[row].encode("utf-8", "replace").decode()  # lone surrogates, which no file can hold
     if blank:
-        draft.said.append(f"{plural(blank, 'item')} had no name and took the number of the row.")
+        draft.said.append(Odd(f"{plural(blank, 'item')} had no name and took the number of the row."))
     if cut:
-        draft.said.append(
-            f"{plural(cut, 'name')} of more than {LONGEST} characters {'was' if cut == 1 else 'were'} cut."
-        )
+        was = "was" if cut == 1 else "were"
+        draft.said.append(Odd(f"{plural(cut, 'name')} of more than {LONGEST} characters {was} cut."))
     items, twice = unique(names)
     if twice:
-        draft.said.append(
-            f"{plural(len(twice), 'name')} came more than once and got a number: "
-            f"{few([repr(shown(text, 30)) for text in twice], 3)}."
-        )
+        listed = few([repr(shown(text, 30)) for text in twice], 3)
+        draft.said.append(Odd(f"{plural(len(twice), 'name')} came more than once and got a number: {listed}."))
     return items
 
 

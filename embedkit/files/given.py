@@ -4,18 +4,41 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from embedkit.errors import InputError
 
-__all__ = ["COMMAND_LINE", "UPLOAD", "Given", "Limits", "check_utf8", "few", "plural", "reason", "shown", "size_of"]
+__all__ = [
+    "COMMAND_LINE",
+    "UPLOAD",
+    "Given",
+    "Limits",
+    "Odd",
+    "Say",
+    "check_utf8",
+    "few",
+    "plural",
+    "reason",
+    "shown",
+    "size_of",
+]
 
+Say = Callable[[float | None, str], object]
 HEAD = 2**18  # bytes that tell a format: some lines of 4,096 numbers
 PIECE = 2**22
+
+
+LARGE = 2**23  # bytes whose reading takes long enough to be told
+
+
+class Odd(str):
+    """A sentence on what does not line up, among others on what was understood."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -45,18 +68,22 @@ UPLOAD = Limits("by upload", 200 * 2**20, most_texts=2_000)
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """One file: a name to show, and its bytes, at a path or in memory. Its name is never followed anywhere."""
+    """One file: a name to show, and its bytes, at a path or in memory. Its name is never followed anywhere.
+
+    `watch` is told how far a reading of a large file is.
+    """
 
     name: str
     size: int
     path: Path | None = None
     data: bytes = b""
+    watch: Say | None = None
 
     @classmethod
-    def of(cls, file: Path | str | tuple[str, bytes]) -> Given:
+    def of(cls, file: Path | str | tuple[str, bytes], watch: Say | None = None) -> Given:
         """A path, or a name with bytes; raises InputError where there is no such file."""
         if isinstance(file, tuple):
-            return cls(_last(file[0]), len(file[1]), None, bytes(file[1]))
+            return cls(_last(file[0]), len(file[1]), None, bytes(file[1]), watch)
         path = Path(file)
         try:
             if path.is_dir():
@@ -64,7 +91,7 @@ class Given:
             if not path.is_file():
                 raise InputError(f"There is no file '{shown(str(path), 200)}'.")
             with path.open("rb"):  # whether it may be read is best known now
-                return cls(_last(path.name), path.stat().st_size, path)
+                return cls(_last(path.name), path.stat().st_size, path, watch=watch)
         except (OSError, ValueError) as error:
             if isinstance(error, InputError):
                 raise
@@ -86,9 +113,12 @@ class Given:
         with self.open() as file:
             return file.read(HEAD)
 
-    def open(self) -> BinaryIO:
-        """The bytes as a file."""
-        return io.BytesIO(self.data) if self.path is None else self.path.open("rb")
+    def open(self, what: str = "Reading") -> BinaryIO:
+        """The bytes as a file; `what` is done with it is told to `watch` where there are many."""
+        file = io.BytesIO(self.data) if self.path is None else self.path.open("rb")
+        if self.watch is None or self.size < LARGE:
+            return file
+        return cast(BinaryIO, io.BufferedReader(_Watched(file, self, what), 2**20))
 
     def whole(self) -> bytes:
         """All bytes."""
@@ -102,7 +132,39 @@ class Given:
 
     def renamed(self, name: str, data: bytes) -> Given:
         """What was unpacked from this file."""
-        return Given(_last(name), len(data), None, data)
+        return Given(_last(name), len(data), None, data, self.watch)
+
+
+class _Watched(io.RawIOBase):
+    """A file whose reader tells how far it is."""
+
+    def __init__(self, file: BinaryIO, given: Given, what: str) -> None:
+        self.file, self.given, self.what, self.told = file, given, what, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self.file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def close(self) -> None:
+        self.file.close()
+        super().close()
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self.file.read(min(len(buffer), 2**21))  # so that a large block is told in parts
+        buffer[: len(piece)] = piece
+        at, size = self.file.tell(), self.given.size
+        if self.given.watch is not None and abs(at - self.told) >= 2**20:
+            self.told = at
+            self.given.watch(at / size, f"{self.what} '{self.given.name}': {size_of(at)} of {size_of(size)}")
+        return len(piece)
 
 
 def _last(name: str) -> str:
@@ -146,7 +208,7 @@ def check_utf8(given: Given) -> None:
     """Raise InputError with the place of the first byte that is not UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     before = lines = 0
-    with given.open() as file:
+    with given.open("Checking the letters of") as file:
         while True:
             piece = file.read(PIECE)
             waiting = len(decoder.getstate()[0])  # bytes of a letter that the last piece cut in two

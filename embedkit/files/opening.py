@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from embedkit.files.archives import gunzip, members, names_in
 from embedkit.files.arrays import names_in_npy
 from embedkit.files.draft import Draft, finish
 from embedkit.files.formats import FORMATS, Format, format_of
-from embedkit.files.given import COMMAND_LINE, Given, Limits, few, reason, size_of
+from embedkit.files.given import COMMAND_LINE, Given, Limits, Odd, Say, few, reason, size_of
 from embedkit.files.sniff import Look, refuse
 from embedkit.files.tables import is_numbers_only, read_labels
 from embedkit.space import Space
@@ -38,6 +38,11 @@ class Opened:
     format: str
     images: NDArray[np.uint8] | None = None
 
+    @property
+    def odd(self) -> tuple[str, ...]:
+        """Those of the sentences that tell what did not line up."""
+        return tuple(each for each in self.said if isinstance(each, Odd))
+
 
 def _silent(*_: object) -> None:
     """Nobody watches."""
@@ -47,17 +52,18 @@ def open_files(
     files: Sequence[Path | str | tuple[str, bytes]],
     *,
     limits: Limits = COMMAND_LINE,
-    report: Callable[[float | None, str], object] = _silent,
+    report: Say = _silent,
 ) -> Opened:
     """Open files that belong together, given as paths or as names with bytes, as one Space.
 
     One file holds the vectors; a table of labels and a sprite may come with it. Nothing in a file is run, and no name
-    or path in one is followed. `report(fraction, text)` is told how far an embedding of texts is, and may raise.
-    Raises EmbedkitError, in a sentence or two, for what is no table of vectors, broken, refused, or beyond `limits`.
+    or path in one is followed. `report(fraction, text)` is told how far the reading of large files is, and an
+    embedding of texts, and may raise. Raises EmbedkitError, in a sentence or two, for what is no table of vectors,
+    broken, refused, or beyond `limits`.
     """
     if not files:
         raise InputError("There is no file to open.")
-    given = [Given.of(file) for file in files]
+    given = [Given.of(file, None if report is _silent else report) for file in files]
     total = sum(each.size for each in given)
     if total > limits.most_bytes:
         what = f"'{given[0].name}' has" if len(given) == 1 else "The files together have"
@@ -95,9 +101,7 @@ def _expanded(given: Sequence[Given], limits: Limits) -> tuple[list[Given], list
     return files, pictures
 
 
-def _read(
-    files: list[Given], pictures: list[Given], limits: Limits, report: Callable[[float | None, str], object]
-) -> tuple[Draft, Format, str]:
+def _read(files: list[Given], pictures: list[Given], limits: Limits, report: Say) -> tuple[Draft, Format, str]:
     if not files:
         for each in pictures:
             if Look(each).zip and each.size:
@@ -129,7 +133,7 @@ def _read(
     for sprite in pictures:
         projector.with_sprite(draft, sprite)
     if rest:
-        draft.said.append(f"Left alone: {few([repr(each.name) for each in rest])}.")
+        draft.said.append(Odd(f"Left alone: {few([repr(each.name) for each in rest])}."))
     return draft, row, main.stem
 
 

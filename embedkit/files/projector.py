@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedkit.errors import DamagedFile, InputError
+from embedkit.errors import DamagedFile, EmbedkitError, InputError
 from embedkit.files.digits import text_rows
 from embedkit.files.draft import Draft, check_size
-from embedkit.files.given import Given, Limits, few, plural, reason, shown
+from embedkit.files.given import Given, Limits, Odd, few, plural, reason, shown
 from embedkit.files.sniff import Look
 from embedkit.files.tables import labels_lines, naming, read_labels, read_table
 from embedkit.space import Space
@@ -63,7 +63,7 @@ def read_config(given: Given, others: Sequence[Given], limits: Limits) -> tuple[
     sprite = entry.get("sprite")
     used.add(_base(sprite.get("imagePath")) if isinstance(sprite, dict) else "")
     if unused := [name for name in files if name not in used]:
-        draft.said.append(f"Not named for it in the config, so left alone: {few(map(repr, unused))}.")
+        draft.said.append(Odd(f"Not named for it in the config, so left alone: {few(map(repr, unused))}."))
     return draft, title
 
 
@@ -82,7 +82,7 @@ def _labeled(draft: Draft, entry: Mapping[str, Any], files: Mapping[str, Given],
     if wanted in files:
         with_labels(draft, files[wanted], limits)
     elif wanted:
-        draft.said.append(f"The labels '{wanted}' were not given with it.")
+        draft.said.append(Odd(f"The labels '{wanted}' were not given with it."))
 
 
 def _pictured(draft: Draft, entry: Mapping[str, Any], files: Mapping[str, Given]) -> None:
@@ -91,9 +91,11 @@ def _pictured(draft: Draft, entry: Mapping[str, Any], files: Mapping[str, Given]
         return
     wanted, size = _base(sprite.get("imagePath")), _pair(sprite.get("singleImageDim"))
     if wanted not in files:
-        draft.said.append(f"The sprite '{wanted}' was not given with it.")
+        draft.said.append(Odd(f"The sprite '{wanted}' was not given with it."))
     elif size is None:
-        draft.said.append(f"The config does not say how large a picture of the sprite '{wanted}' is; it was left out.")
+        draft.said.append(
+            Odd(f"The config does not say how large a picture of the sprite '{wanted}' is; it was left out.")
+        )
     else:
         with_sprite(draft, files[wanted], size)
 
@@ -104,7 +106,8 @@ def read_raw(given: Given, shape: tuple[int, int] | None, limits: Limits, labels
         raise DamagedFile(
             f"'{given.name}' has {given.size:,} bytes, which are no whole number of float32: it is cut off."
         )
-    count, said = given.size // 4, []
+    count = given.size // 4
+    said: list[str] = []
     if shape is not None:
         n, d = shape
         if n * d != count:
@@ -113,9 +116,8 @@ def read_raw(given: Given, shape: tuple[int, int] | None, limits: Limits, labels
                     f"'{given.name}' holds {count:,} numbers where the config says {n:,} x {d:,}: it is cut off, or "
                     "another file."
                 )
-            said.append(
-                f"There {'is' if count == d else 'are'} {plural(count // d, 'row')} where the config says {n:,}."
-            )
+            are = "is" if count == d else "are"
+            said.append(Odd(f"There {are} {plural(count // d, 'row')} where the config says {n:,}."))
             n = count // d
     elif labels is not None:
         found = [rows for rows in (labels, labels - 1) if rows > 0 and count % rows == 0]
@@ -156,7 +158,7 @@ def with_sprite(draft: Draft, given: Given, size: tuple[int, int] | None = None)
     """Give a draft a picture for each row from a sprite: tiles row by row, of width and height `size`."""
     n = len(draft.vectors)
     pictures, told = tiles(given, n, size)
-    draft.said.append(told)
+    draft.said.append(told if pictures is not None else Odd(told))
     if pictures is not None:
         draft.images = pictures
 
@@ -172,6 +174,8 @@ def tiles(given: Given, n: int, size: tuple[int, int] | None) -> tuple[NDArray[n
                 return None, f"'{given.name}' has {pixels}; at most {MOST_PIXELS // 10**6} million are read."
             gray = image.mode in ("1", "L", "I;16", "I")
             whole = np.asarray(image.convert("L" if gray else "RGB"))
+    except EmbedkitError:  # who watches the reading may stop it
+        raise
     except Exception as error:  # Pillow's readers raise many kinds on broken bytes: struct.error, KeyError, TypeError
         return None, f"The sprite '{given.name}' is broken and was left out: {reason(error)}."
     high, wide = whole.shape[:2]

@@ -12,7 +12,7 @@ from embedkit.errors import DamagedFile, InputError
 from embedkit.files.columns import NAME, VECTOR, plain_columns
 from embedkit.files.digits import text_rows
 from embedkit.files.draft import Draft, check_size
-from embedkit.files.given import Given, Limits, check_utf8, few, plural, reason, shown
+from embedkit.files.given import Given, Limits, Odd, check_utf8, few, plural, reason, shown
 from embedkit.space import Space
 
 __all__ = ["read_json", "write_jsonl"]
@@ -169,7 +169,8 @@ def _table(draft: Draft, rows: list[Mapping[str, Any]]) -> None:
         if len(set(draft.names)) == len(rows):
             plain.remove(chosen)
     if left:
-        draft.said.append(f"Left out, as no table shows them: {few([repr(shown(key, 30)) for key in left])}.")
+        listed = few([repr(shown(key, 30)) for key in left])
+        draft.said.append(Odd(f"Left out, as no table shows them: {listed}."))
     if plain:
         draft.said.append(f"Kept as columns: {few([repr(shown(key, 30)) for key in plain])}.")
         draft.meta = pd.DataFrame({key: _column([row.get(key) for row in rows]) for key in plain})

@@ -16,7 +16,7 @@ from embedkit.export import safe_cell
 from embedkit.files.columns import draft_from_table, plain_columns
 from embedkit.files.digits import text_rows
 from embedkit.files.draft import Draft, unique
-from embedkit.files.given import Given, Limits, check_utf8, few, plural, reason, shown
+from embedkit.files.given import Given, Limits, Odd, check_utf8, few, plural, reason, shown
 from embedkit.files.sniff import Look, delimiter_of, is_number
 from embedkit.space import Space
 
@@ -64,7 +64,7 @@ def _table(given: Given, limits: Limits) -> tuple[Any, NDArray[np.int64], list[s
         names = ["", *names]
         said.append("The header has one cell less than the rows: the first column is taken for their names.")
     if len(names) != width:
-        said.append(f"The header has {plural(len(names), 'cell')}, the rows have {width:,}.")
+        said.append(Odd(f"The header has {plural(len(names), 'cell')}, the rows have {width:,}."))
         names = [*names, *[""] * width][:width]
     names = list(unique([name or f"column {i + 1}" if i else name or "index" for i, name in enumerate(names)])[0])
     comma = mark == ";" and any("," in cell and is_number(cell.replace(",", ".")) for row in others for cell in row)
@@ -75,15 +75,16 @@ def _table(given: Given, limits: Limits) -> tuple[Any, NDArray[np.int64], list[s
         return "skip"
 
     try:
-        table = pc.read_csv(
-            given.arrow(),
-            pc.ReadOptions(column_names=names, skip_rows=comments + header, use_threads=False, block_size=2**24),
-            pc.ParseOptions(delimiter=mark, newlines_in_values=_quotes(given) > 0, invalid_row_handler=ragged),
-            pc.ConvertOptions(
-                null_values=EMPTY, strings_can_be_null=False, decimal_point="," if comma else ".", check_utf8=True,
-                timestamp_parsers=["\x01"], auto_dict_encode=False,
-            ),
-        )  # fmt: skip
+        with given.open() as file:
+            table = pc.read_csv(
+                pa.PythonFile(file, "r"),
+                pc.ReadOptions(column_names=names, skip_rows=comments + header, use_threads=False, block_size=2**24),
+                pc.ParseOptions(delimiter=mark, newlines_in_values=_quotes(given) > 0, invalid_row_handler=ragged),
+                pc.ConvertOptions(
+                    null_values=EMPTY, strings_can_be_null=False, decimal_point="," if comma else ".", check_utf8=True,
+                    timestamp_parsers=["\x01"], auto_dict_encode=False,
+                ),
+            )  # fmt: skip
     except (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError) as error:
         raise DamagedFile(f"'{given.name}' cannot be read as a table: {reason(error)}.") from None
     if not table.num_rows:
@@ -117,7 +118,7 @@ def _has_header(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
 
 def _quotes(given: Given) -> int:
     """How many quotation marks a file has: without any each line is a row, and blocks are cut faster."""
-    with given.open() as file:
+    with given.open("Looking for quotation marks in") as file:
         return sum(piece.count(b'"') for piece in iter(lambda: file.read(2**22), b""))
 
 
@@ -147,10 +148,8 @@ def _numbered(count: int, header: int, bad: list[tuple[int, int]], width: int, s
     if bad:
         told = [f"row {number:,} ({plural(cells, 'cell')})" for number, cells in bad[:3]]
         was = "was" if len(bad) == 1 else "were"
-        said.append(
-            f"{plural(len(bad), 'row')} {was} left out, as {width:,} cells belong in each: "
-            f"{few([*told, *[''] * (len(bad) - len(told))], 3)}."
-        )
+        listed = few([*told, *[""] * (len(bad) - len(told))], 3)
+        said.append(Odd(f"{plural(len(bad), 'row')} {was} left out, as {width:,} cells belong in each: {listed}."))
         numbers = np.setdiff1d(numbers, [number for number, _ in bad])
     return numbers[:count]
 
@@ -199,19 +198,21 @@ def read_labels(given: Given, n: int | None, limits: Limits) -> tuple[list[str],
         rows.pop()
     if not rows:
         raise InputError(f"'{given.name}' holds no labels.")
-    said = []
+    said: list[str] = []
     width = max(map(len, rows))
     header = width > 1
     if n is not None and len(rows) == n and header:
         header = False
         said.append(
-            f"'{given.name}' has as many lines as there are vectors, so its first line is taken for labels too."
+            Odd(f"'{given.name}' has as many lines as there are vectors, so its first line is taken for labels too.")
         )
     elif n is not None and len(rows) == n + 1 and not header:
         header = True
         said.append(
-            f"'{given.name}' has {len(rows):,} lines for {plural(n, 'vector')}, so its first line, "
-            f"'{shown(rows[0][0], 30)}', is taken for a header."
+            Odd(
+                f"'{given.name}' has {len(rows):,} lines for {plural(n, 'vector')}, so its first line, "
+                f"'{shown(rows[0][0], 30)}', is taken for a header."
+            )
         )
     names = (
         [cell.strip() for cell in rows[0]]
@@ -222,13 +223,15 @@ def read_labels(given: Given, n: int | None, limits: Limits) -> tuple[list[str],
     body = rows[header:]
     if n is not None and len(body) != n:
         there = "the last of them have none" if len(body) < n else "the last labels are left alone"
-        said.append(f"'{given.name}' has {len(body):,} rows of labels for {plural(n, 'vector')}: {there}.")
+        said.append(Odd(f"'{given.name}' has {len(body):,} rows of labels for {plural(n, 'vector')}: {there}."))
     count = len(body)
     ragged = [number for number, row in enumerate(body, start=1 + header) if len(row) != width]
     if ragged:
         said.append(
-            f"In '{given.name}' {plural(len(ragged), 'row')} have not {plural(width, 'cell')}, the first is line "
-            f"{ragged[0]:,}; what is missing is left empty."
+            Odd(
+                f"In '{given.name}' {plural(len(ragged), 'row')} have not {plural(width, 'cell')}, the first is line "
+                f"{ragged[0]:,}; what is missing is left empty."
+            )
         )
     whole = n if n is not None else count
     body = body[:whole] + [[]] * (whole - count)

@@ -14,7 +14,7 @@ from embedkit.errors import DamagedFile, InputError
 from embedkit.files.arrays import best_of
 from embedkit.files.columns import plain_columns
 from embedkit.files.draft import Draft
-from embedkit.files.given import Given, Limits, few, plural, reason, shown
+from embedkit.files.given import Given, Limits, Odd, few, plural, reason, shown
 from embedkit.space import Space
 
 __all__ = ["read_safetensors", "write_safetensors"]
@@ -89,7 +89,9 @@ def _named(draft: Draft, about: object) -> None:
             if isinstance(values, list) and plain and len(values) == len(draft.vectors):
                 found[name] = values
             else:
-                draft.said.append(f"The list '{shown(name)}' in its metadata does not fit the rows and is left alone.")
+                draft.said.append(
+                    Odd(f"The list '{shown(name)}' in its metadata does not fit the rows and is left alone.")
+                )
     if items := found.pop("items", None):
         draft.names = [str(item) for item in items]
         draft.said.append("Its metadata names the items.")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from embedkit.errors import EmbedkitError, InputError
 from embedkit.files.draft import Draft
-from embedkit.files.given import Given, Limits, check_utf8, plural
+from embedkit.files.given import Given, Limits, Odd, Say, check_utf8, plural
 from embedkit.sources.pictures import from_files
 
 __all__ = ["read_pictures", "read_texts"]
@@ -31,7 +31,7 @@ def read_pictures(files: Sequence[Given], limits: Limits) -> Draft:
     said = [
         f"{plural(found.n, 'picture')}, each brought to {width} x {height} pixels: the vectors are their "
         f"{height * width * channels:,} numbers from 0 to 1.",
-        *found.notes,
+        *map(Odd, found.notes),
     ]
     meta = None
     if set(found.labels) != {"own"}:
@@ -41,7 +41,7 @@ def read_pictures(files: Sequence[Given], limits: Limits) -> Draft:
     return Draft(found.flat, list(found.names), meta, said, images=images)
 
 
-def read_texts(given: Given, limits: Limits, report: Callable[[float | None, str], object]) -> Draft:
+def read_texts(given: Given, limits: Limits, report: Say) -> Draft:
     """A text a line, each embedded with MiniLM; lines beyond `limits.most_texts` are told and left."""
     check_utf8(given)
     texts: list[str] = []
@@ -70,9 +70,8 @@ def read_texts(given: Given, limits: Limits, report: Callable[[float | None, str
         f"'{given.name}' is a list of {plural(count, 'text')}; MiniLM made {vectors.shape[1]} numbers of each line."
     ]
     if count > len(texts):
-        said.append(
-            f"The first {len(texts):,} were embedded, as each takes milliseconds; {count - len(texts):,} were left."
-        )
+        left = f"{count - len(texts):,} were left"
+        said.append(Odd(f"The first {len(texts):,} were embedded, as each takes milliseconds; {left}."))
     if long:
-        said.append(f"Of {plural(long, 'text')} only the first {LONGEST_TEXT:,} characters were read.")
+        said.append(Odd(f"Of {plural(long, 'text')} only the first {LONGEST_TEXT:,} characters were read."))
     return Draft(vectors, texts, said=said, place="text")

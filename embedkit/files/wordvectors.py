@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from embedkit.errors import DamagedFile, InputError
 from embedkit.files.digits import text_rows
 from embedkit.files.draft import Draft, check_size
-from embedkit.files.given import Given, Limits, few, plural, shown
+from embedkit.files.given import Given, Limits, Odd, few, plural, shown
 from embedkit.files.sniff import Look, is_number
 from embedkit.space import Space
 
@@ -106,9 +106,9 @@ def _text(given: Given, limits: Limits, header: tuple[int, int] | None) -> Draft
     if bad:
         told = few([f"line {line:,} {why}" for line, why in bad], 3)
         was = "was" if len(bad) == 1 else "were"
-        draft.said.append(f"{plural(len(bad), 'line')} {was} left out: {told}.")
+        draft.said.append(Odd(f"{plural(len(bad), 'line')} {was} left out: {told}."))
         if bad[-1][0] == last and not bad[-1][1].startswith("has 0 "):
-            draft.said.append("The last line is not whole: the file may be cut off.")
+            draft.said.append(Odd("The last line is not whole: the file may be cut off."))
     draft.names = _decoded(words, draft.said)
     return draft
 
@@ -116,10 +116,11 @@ def _text(given: Given, limits: Limits, header: tuple[int, int] | None) -> Draft
 def _compare(said: list[str], header: tuple[int, int], rows: int, d: int) -> None:
     n, promised = header
     if promised != d:
-        said.append(f"The header says {plural(promised, 'number')} a row; there are {d:,}.")
+        said.append(Odd(f"The header says {plural(promised, 'number')} a row; there are {d:,}."))
     if n != rows:
         cut = " The file may be cut off." if rows < n else ""
-        said.append(f"There {'is' if rows == 1 else 'are'} {plural(rows, 'row')} where the header says {n:,}.{cut}")
+        are = "is" if rows == 1 else "are"
+        said.append(Odd(f"There {are} {plural(rows, 'row')} where the header says {n:,}.{cut}"))
 
 
 def _block(
@@ -183,8 +184,10 @@ def _decoded(words: list[bytes], said: list[str]) -> list[str]:
         broken = [row for row, (word, name) in enumerate(zip(words, names, strict=True)) if name.encode() != word]
         byte = next(byte for byte in words[broken[0]] if byte > 127)
         said.append(
-            f"{plural(len(broken), 'word')} {'is' if len(broken) == 1 else 'are'} not UTF-8, the first is number "
-            f"{broken[0] + 1:,} with the byte 0x{byte:02X}; what does not fit is shown as \ufffd."
+            Odd(
+                f"{plural(len(broken), 'word')} {'is' if len(broken) == 1 else 'are'} not UTF-8, the first is number "
+                f"{broken[0] + 1:,} with the byte 0x{byte:02X}; what does not fit is shown as \ufffd."
+            )
         )
         return names
 
@@ -229,12 +232,12 @@ def read_binary(given: Given, limits: Limits) -> Draft:
     _compare(draft.said, header, len(words), d)
     if ended == "cut":
         draft.said.append(
-            f"It ends within word {len(words) + 1:,}: the file is cut off, and the whole words before are kept."
+            Odd(f"It ends within word {len(words) + 1:,}: the file is cut off, and the whole words before are kept.")
         )
     elif ended == "more":
-        draft.said.append(f"After the last whole word {len(left):,} bytes were left alone.")
+        draft.said.append(Odd(f"After the last whole word {len(left):,} bytes were left alone."))
     elif ended == "lost":
-        draft.said.append(f"After word {len(words):,} no other begins: what follows was left alone.")
+        draft.said.append(Odd(f"After word {len(words):,} no other begins: what follows was left alone."))
     draft.names = _decoded(words, draft.said)
     return draft
 
