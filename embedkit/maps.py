@@ -158,8 +158,9 @@ def make_map(
 
 
 def warm_up(report: Callable[..., None]) -> dict[str, Any]:
-    """Task of a worker at start: compile UMAP before the first person needs it."""
-    from embedkit.umap_engine import warm
+    """Task of a worker at start: compile UMAP and PaCMAP before the first person needs them."""
+    from embedkit import pacmap_engine, umap_engine
 
-    warm()
+    umap_engine.warm()
+    pacmap_engine.warm()
     return {}

@@ -1,4 +1,4 @@
-"""project(space) -> Projection: PCA, t-SNE and UMAP in two or three dimensions, from the one kNN graph."""
+"""project(space) -> Projection: PCA, t-SNE, UMAP and PaCMAP in two or three dimensions, from the one kNN graph."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from embedkit.space import Space, Vectors
 
 __all__ = ["Projection", "Recipe", "chosen_params", "epochs_of", "near_layout", "place", "project", "projections"]
 
-MethodName = Literal["pca", "tsne", "umap"]
+MethodName = Literal["pca", "tsne", "umap", "pacmap"]
 Report = Callable[[float, str], None]  # fraction done and what is being done; may raise to stop
 
 
@@ -55,6 +55,14 @@ _RECIPES: dict[str, Recipe] = {
         {"n_neighbors": (2, 100), "min_dist": (0.0, 0.99)},
         5,
         "Keeps neighborhoods together, faster than t-SNE; sizes of groups and gaps between them mean little.",
+    ),
+    "pacmap": Recipe(
+        "PaCMAP",
+        "Wang, Huang, Rudin and Shaposhnik 2021",
+        {"n_neighbors": 10, "MN_ratio": 0.5, "FP_ratio": 2.0},
+        {"n_neighbors": (2, 100), "MN_ratio": (0.0, 2.0), "FP_ratio": (0.5, 4.0)},
+        5,
+        "Keeps neighborhoods, and by pairs of middling distance more of the large arrangement; gaps still mean little.",
     ),
 }
 
@@ -100,9 +108,9 @@ def project(
 ) -> Projection:
     """Project a space to a map.
 
-    `perplexity` (t-SNE) and `n_neighbors` (UMAP) are cut to what n items allow; `params` of the result holds what was
-    used. UMAP and t-SNE read `knn_graph(space, metric=metric)` and start from PCA, which keeps the large arrangement
-    (Kobak and Linderman 2021). Same seed, same bytes. Raises InputError with the limit.
+    `perplexity` (t-SNE) and `n_neighbors` (UMAP, PaCMAP) are cut to what n items allow; `params` of the result holds
+    what was used. All three read `knn_graph(space, metric=metric)` and start from PCA, which keeps the large
+    arrangement (Kobak and Linderman 2021). Same seed, same bytes. Raises InputError with the limit.
     """
     chosen = chosen_params(method, params, space.n)
     recipe = _RECIPES[method]
@@ -117,6 +125,8 @@ def project(
         coords = _pca(space.vectors, dims)[0]
     elif method == "tsne":
         coords = _tsne(space, dims, seed, metric, chosen, tell)
+    elif method == "pacmap":
+        coords = _pacmap(space, dims, seed, metric, chosen, tell)
     else:
         coords = _umap(space, dims, seed, metric, chosen, tell)
     turned = coords if method == "pca" else _pca(np.asarray(coords, np.float32), dims)[0]  # longest way across
@@ -141,6 +151,9 @@ def chosen_params(method: str, params: dict[str, float], n: int) -> dict[str, fl
         chosen["perplexity"] = min(chosen["perplexity"], max(1.0, (n - 1) / 3))
     if "n_neighbors" in chosen:
         chosen["n_neighbors"] = int(min(chosen["n_neighbors"], n - 1))
+    if method == "pacmap":  # the pairs of an item, of all three kinds, are different items
+        each = 1 + chosen["MN_ratio"] + chosen["FP_ratio"]
+        chosen["n_neighbors"] = int(min(chosen["n_neighbors"], max(1, n // each)))
     return chosen
 
 
@@ -214,6 +227,23 @@ def _umap(space: Space, dims: int, seed: int, metric: Metric, params: dict[str, 
     )
 
 
+def _pacmap(space: Space, dims: int, seed: int, metric: Metric, params: dict[str, float], tell: Report) -> Vectors:
+    from embedkit.pacmap_engine import EXTRA, layout, near_pairs, pairs_of
+
+    tell(0.0, "Finding neighbors")
+    k = int(params["n_neighbors"])
+    near = near_pairs(knn_graph(space, k + EXTRA, metric), k)
+    tell(0.2, "Drawing pairs")
+    pairs = pairs_of(space, near, round(k * params["MN_ratio"]), _further(params), metric, seed)
+    start = _start(space, dims, 0.01, seed)
+    return layout(pairs, start, report=lambda fraction: tell(0.25 + 0.75 * fraction, "Laying out"))
+
+
+def _further(params: dict[str, Any]) -> int:
+    """Further pairs of an item: without any, all would fall into one point."""
+    return max(round(float(params["n_neighbors"] * params["FP_ratio"])), 1)
+
+
 def _tsne_affinities(space: Space, perplexity: float, metric: Metric) -> Any:
     from openTSNE.affinity import PerplexityBasedNN
     from openTSNE.nearest_neighbors import KNNIndex
@@ -284,7 +314,7 @@ def _nearest_rows(space: Space, vectors: Vectors, k: int, metric: Metric) -> tup
 def place(space: Space, projection: Projection, vectors: Vectors) -> Vectors:
     """Coordinates (m, dims) of new vectors (m, d) on an existing map of `space`; the map itself does not move.
 
-    PCA multiplies; t-SNE and UMAP start at the mean of the nearest items on the map and let them settle there.
+    PCA multiplies; the others start at the mean of the nearest items on the map and let them settle there.
     """
     vectors = np.asarray(vectors, np.float32)
     if vectors.ndim != 2 or vectors.shape[1] != space.d:
@@ -310,8 +340,13 @@ def place(space: Space, projection: Projection, vectors: Vectors) -> Vectors:
         perplexity = min(5.0, projection.params["perplexity"])
         middle = (projection.coords.max(0) + projection.coords.min(0)) / 2  # transform moves the map's middle to 0
         return np.asarray(fixed.transform(vectors, perplexity=perplexity) + middle, np.float32)
-    from embedkit.umap_engine import place_new
-
     rows, distances = _nearest_rows(space, vectors, int(projection.params["n_neighbors"]), projection.metric)
     distances = _from_zero(distances, projection.metric)
+    if projection.method == "pacmap":
+        from embedkit import pacmap_engine
+
+        far = _further(projection.params)
+        return pacmap_engine.place_new(rows, distances, projection.coords, far=far, seed=projection.seed)
+    from embedkit.umap_engine import place_new
+
     return place_new(rows, distances, projection.coords, min_dist=projection.params["min_dist"], seed=projection.seed)

@@ -38,6 +38,17 @@ LINKS: dict[str, tuple[str, dict[str, Any]]] = {
         "pages/words.py",
         {"set": "Own list", "list": LIST, "method": "t-SNE", "perplexity": 4, "seed": 9_999},
     ),
+    "own list by PaCMAP": (
+        "pages/words.py",
+        {
+            "set": "Own list",
+            "list": LIST,
+            "method": "PaCMAP",
+            "pacmap_n_neighbors": 3,
+            "MN_ratio": 1.5,
+            "FP_ratio": 3.5,
+        },
+    ),
     "frequent words": ("pages/words.py", {"set": "Frequent", "word": "king"}),
     "analogy": (
         "pages/words.py",
@@ -213,6 +224,16 @@ LINKS: dict[str, tuple[str, dict[str, Any]]] = {
             "ex_guess": "About half",
             "present": False,
             "ex_format": "NumPy array",
+        },
+    ),
+    "explorer by PaCMAP": (
+        "pages/explorer.py",
+        {
+            "ex_src": "Handwritten digits, autoencoder",
+            "ex_method": "PaCMAP",
+            "ex_pacmap_n_neighbors": 20,
+            "ex_MN_ratio": 1.0,
+            "ex_FP_ratio": 1.0,
         },
     ),
     "noise": (

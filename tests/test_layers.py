@@ -15,11 +15,13 @@ SOURCE = ROOT / "embedkit"
 # to a neighbor on the same floor as long as they do not run in a circle.
 FLOORS = (
     {"errors", "_version"},
-    {"space", "store", "jobs", "registry", "worker", "paths"},
+    {"encoding", "space", "store", "jobs", "registry", "worker", "paths"},
     {
         "projection",
         "quality",
         "neighbors",
+        "pacmap_engine",
+        "pacmap_kernel",
         "umap_engine",
         "umap_kernel",
         "maps",

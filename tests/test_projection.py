@@ -26,7 +26,7 @@ def cloud() -> Space:
 
 
 def test_the_table_of_methods_is_whole() -> None:
-    assert METHODS == ("pca", "tsne", "umap")
+    assert METHODS == ("pca", "tsne", "umap", "pacmap")
     for recipe in projections().values():
         assert recipe.title
         assert recipe.source
@@ -51,7 +51,7 @@ def test_same_seed_same_bytes(blobs: Space, method: Any, dims: int) -> None:
     assert (one.dims, one.method, one.seed, one.space_key) == (dims, method, 4, "blobs")
 
 
-@pytest.mark.parametrize("method", ["umap", "tsne"])
+@pytest.mark.parametrize("method", ["umap", "tsne", "pacmap"])
 def test_another_seed_another_map(blobs: Space, method: Any) -> None:
     assert not np.allclose(project(blobs, method=method, seed=0).coords, project(blobs, method=method, seed=1).coords)
 
@@ -108,7 +108,7 @@ def test_one_dimension_leaves_the_second_axis_at_zero() -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"method": "mds"}, "no projection 'mds'; use one of pca, tsne, umap"),
+        ({"method": "mds"}, "no projection 'mds'; use one of pca, tsne, umap, pacmap"),
         ({"dims": 4}, "2 or 3 dimensions, not 4"),
         ({"method": "tsne", "perplexity": 1}, "perplexity must lie between 2 and 100, not 1"),
         ({"method": "tsne", "perplexity": float("nan")}, "perplexity must lie between 2 and 100, not nan"),
@@ -125,7 +125,7 @@ def test_what_does_not_fit_is_refused_with_value_and_limit(blobs: Space, given: 
     assert says in str(caught.value)
 
 
-@pytest.mark.parametrize(("method", "title"), [("tsne", "t-SNE"), ("umap", "UMAP")])
+@pytest.mark.parametrize(("method", "title"), [("tsne", "t-SNE"), ("umap", "UMAP"), ("pacmap", "PaCMAP")])
 def test_too_few_items_are_refused(method: Any, title: str) -> None:
     with pytest.raises(InputError, match=f"{title} needs at least 5 items; this space has 4. PCA takes any"):
         project(made(np.eye(4)), method=method)
@@ -138,9 +138,13 @@ def test_settings_are_cut_to_n(blobs: Space) -> None:
     assert chosen_params("tsne", {}, 1_000) == {"perplexity": 30}
     assert chosen_params("umap", {"n_neighbors": 40}, 41) == {"n_neighbors": 40, "min_dist": min_dist}
     assert chosen_params("pca", {}, 1) == {}
+    ratios = {"MN_ratio": 0.5, "FP_ratio": 2.0}  # 3.5 pairs a neighbor in all, each with another item
+    assert chosen_params("pacmap", {}, 1_000) == {"n_neighbors": 10} | ratios
+    assert chosen_params("pacmap", {}, 21) == {"n_neighbors": 6} | ratios
+    assert chosen_params("pacmap", {"FP_ratio": 4.0}, 5) == {"n_neighbors": 1, "MN_ratio": 0.5, "FP_ratio": 4.0}
 
 
-@pytest.mark.parametrize("method", ["tsne", "umap"])
+@pytest.mark.parametrize("method", ["tsne", "umap", "pacmap"])
 @pytest.mark.parametrize("vectors", [np.ones((12, 3)), np.zeros((12, 3)), np.arange(12.0)[:, None]])
 def test_equal_zero_and_straight_vectors_give_finite_maps(method: Any, vectors: Any) -> None:
     shown = project(made(vectors), method=method)
@@ -153,6 +157,8 @@ def test_equal_zero_and_straight_vectors_give_finite_maps(method: Any, vectors: 
         ("tsne", "euclidean"),
         ("umap", "euclidean"),
         ("umap", "dot"),
+        ("pacmap", "euclidean"),
+        ("pacmap", "dot"),
         pytest.param("tsne", "dot"),
     ],
 )
@@ -166,7 +172,7 @@ def test_other_metrics_keep_neighborhoods(blobs: Space, method: Any, metric: Any
     assert measure(space, shown, metric=metric).trustworthiness > 0.85
 
 
-@pytest.mark.parametrize("method", ["tsne", "umap"])
+@pytest.mark.parametrize("method", ["tsne", "umap", "pacmap"])
 def test_groups_stay_together(blobs: Space, method: Any) -> None:
     coords = project(blobs, method=method).coords
     nearest = np.linalg.norm(coords[:, None] - coords[None], axis=-1) + np.diag([np.inf] * 120)
@@ -204,7 +210,7 @@ def digits() -> tuple[Space, Any, Any, Any]:
     return made(data[first]), labels[first], data[rest], labels[rest]
 
 
-@pytest.mark.parametrize(("method", "least"), [("pca", 0.5), ("tsne", 0.95), ("umap", 0.95)])
+@pytest.mark.parametrize(("method", "least"), [("pca", 0.5), ("tsne", 0.95), ("umap", 0.95), ("pacmap", 0.95)])
 def test_new_digits_land_among_their_kind(digits: tuple[Space, Any, Any, Any], method: Any, least: float) -> None:
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -220,7 +226,7 @@ def test_new_digits_land_among_their_kind(digits: tuple[Space, Any, Any, Any], m
     assert placed.tobytes() == place(space, shown, new).tobytes()
 
 
-@pytest.mark.parametrize("method", ["tsne", "umap"])
+@pytest.mark.parametrize("method", ["tsne", "umap", "pacmap"])
 def test_points_of_the_map_are_placed_where_they_are(digits: tuple[Space, Any, Any, Any], method: Any) -> None:
     shown = project(digits[0], method=method)
     moved = np.linalg.norm(shown.transform(digits[0].vectors[:300]) - shown.coords[:300], axis=1)
@@ -239,13 +245,14 @@ def test_place_checks_what_it_is_given(blobs: Space, method: Any) -> None:
         homeless.transform(np.zeros((1, 6), np.float32))
 
 
-def test_umap_and_tsne_read_the_one_graph(blobs: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_layouts_read_the_one_graph(blobs: Space, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     graph = home.knn_graph
     monkeypatch.setattr(home, "knn_graph", lambda space, k, metric: asked.append(k) or graph(space, k, metric))
     project(blobs, method="umap", n_neighbors=15)
     project(blobs, method="tsne", perplexity=10)
-    assert asked == [14, 30]
+    project(blobs, method="pacmap", n_neighbors=20)
+    assert asked == [14, 30, 70]
 
 
 def test_pca_never_holds_n_by_n() -> None:

@@ -53,9 +53,11 @@ def map_settings(prefix: str, default: str = "umap") -> Settings:
     )
     dims = choice("Dimensions", [2, 3], key=f"{prefix}dims", help="Two can be clicked; three can be turned.")
     params = []
+    before = list(recipes)[: list(recipes).index(method)]
     for name, (low, high) in recipes[method].bounds.items():
-        whole = name != "min_dist"
-        kind = int if whole else float
+        start = recipes[method].defaults[name]
+        kind = int if all(float(value).is_integer() for value in (low, high, start)) else float
+        twice = any(name in recipes[other].bounds for other in before)  # with another start: not the same control
         params.append(
             (
                 name,
@@ -63,11 +65,11 @@ def map_settings(prefix: str, default: str = "umap") -> Settings:
                     name,
                     kind(low),
                     kind(high),
-                    kind(recipes[method].defaults[name]),
-                    step=1 if whole else 0.01,
-                    key=f"{prefix}{name}",
+                    kind(start),
+                    step=1 if kind is int else 0.01 if high < 1 else 0.1,
+                    key=f"{prefix}{f'{method}_' if twice else ''}{name}",
                     bind=BIND,
-                    help=f"From {low:g} to {high:g}; cut to what the number of words allows.",
+                    help=f"From {low:g} to {high:g}; cut to what the number of items allows.",
                 ),
             )
         )

@@ -16,6 +16,7 @@ from ui.explorer_open import Opened
 from ui.frame import ask, chart, why
 
 VALUES = {"n_neighbors": (5, 15, 50), "perplexity": (5, 30, 80), "min_dist": (0.0, 0.1, 0.8)}
+VALUES |= {"MN_ratio": (0.0, 0.5, 2.0), "FP_ratio": (0.5, 2.0, 4.0)}
 HEIGHT = 320
 DRAWN = 800  # points of a small map
 
@@ -45,7 +46,7 @@ def view(opened: Opened, settings: Settings) -> None:
     st.subheader("The same vectors, other settings", anchor=False)
     names = list(projections()[settings.method].bounds)
     if not names:
-        st.caption("PCA has no settings: it is always the same. Choose UMAP or t-SNE under Projection.")
+        st.caption("PCA has no settings: it is always the same. Choose UMAP, PaCMAP or t-SNE under Projection.")
     else:
         name = st.selectbox("Over which setting", names, key="ex_over", bind=BIND, help="The others stay as they are.")
         for place, value in zip(st.columns(3), VALUES[name or names[0]], strict=True):
