@@ -1,5 +1,6 @@
 """Words in context: one vector for each occurrence, layer by layer, beside the one static vector."""
 
+import embedkit.contexts.encoding  # noqa: F401  # registers how new things are read
 from embedkit.contexts.answers import Cost, Meaning, compare, costs, meaning, nearest_sentences
 from embedkit.contexts.concordance import concordance, concordance_in_wikipedia
 from embedkit.contexts.occurrences import UNLABELLED, Occurrence, find_occurrences, sense_words, sentences_of

@@ -1,5 +1,6 @@
 """Pictures as vectors: autoencoders trained in steps, classifiers, and what each of their vectors is good for."""
 
+import embedkit.images.encoding  # registers how new things are read
 import embedkit.images.methods  # noqa: F401  # registers them
 from embedkit.images.autoencoder import Autoencoder, Recipe, Step, train
 from embedkit.images.measures import Pca, fit_pca, kept_pca, knn_accuracy, mean_squared_error, pca_key

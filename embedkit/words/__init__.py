@@ -1,5 +1,6 @@
 """Static words: one vector a word, whatever the sentence."""
 
+import embedkit.words.encoding  # noqa: F401  # registers how new things are read
 from embedkit.words.analogies import CategoryScore, score_category
 from embedkit.words.documents import mean_of_words, sections
 from embedkit.words.lists import OPENING, Parsed, frequent, opening_topics, parse_words, topics
