@@ -15,6 +15,8 @@ from embedkit.space import Space, Vectors
 
 __all__ = ["Projection", "Recipe", "chosen_params", "epochs_of", "near_layout", "place", "project", "projections"]
 
+WIDE = 1_000  # numbers a vector, above which decomposing the d x d covariance takes seconds
+
 MethodName = Literal["pca", "tsne", "umap", "pacmap"]
 Report = Callable[[float, str], None]  # fraction done and what is being done; may raise to stop
 
@@ -168,12 +170,23 @@ def _signed(coords: NDArray[Any]) -> Vectors:
 
 
 def _pca(vectors: Vectors, dims: int) -> tuple[Vectors, Vectors, Vectors]:
-    """Coordinates (n, dims), mean (d,) and components (dims, d), from the d x d covariance: no n x n matrix."""
+    """Coordinates (n, dims), mean (d,) and components (dims, d), from the smaller of two matrices.
+
+    That is the d x d covariance, or, for fewer than d items of very many numbers, such as pictures, their n x n
+    products: both have the same axes.
+    """
     mean = vectors.mean(0, dtype=np.float64)
     centered = vectors - mean.astype(np.float32)
-    _, axes = np.linalg.eigh(np.cov(centered.T, bias=True).reshape(vectors.shape[1], -1))
     components = np.zeros((dims, vectors.shape[1]), np.float32)  # a space of one dimension leaves the second axis at 0
-    found = axes[:, ::-1].T[:dims]
+    if WIDE < vectors.shape[1] > len(vectors):
+        exact = centered.astype(np.float64)
+        squares, sides = np.linalg.eigh(exact @ exact.T)
+        largest, sides = squares[::-1][:dims, None], sides[:, ::-1].T[:dims]
+        real = largest > 1e-10 * largest[0]  # others are rounding, and would be blown up
+        found = np.where(real, sides @ exact / np.sqrt(np.where(real, largest, 1)), 0)
+    else:
+        _, axes = np.linalg.eigh(np.cov(centered.T, bias=True).reshape(vectors.shape[1], -1))
+        found = axes[:, ::-1].T[:dims]
     components[: len(found)] = found
     return centered @ components.T, mean.astype(np.float32), components
 

@@ -79,6 +79,22 @@ def test_pca_agrees_with_scikit_learn(cloud: Space, dims: int) -> None:
     np.testing.assert_allclose(ours, theirs * signs, atol=1e-4)
 
 
+@pytest.mark.parametrize("dims", [2, 3])
+def test_pca_of_few_items_of_very_many_numbers_agrees_with_scikit_learn(dims: int) -> None:
+    from sklearn.decomposition import PCA
+
+    vectors = np.random.default_rng(0).normal(size=(12, 1_500)).astype(np.float32) * np.linspace(0.1, 3, 1_500)
+    wide = made(vectors)
+    ours = project(wide, method="pca", dims=dims)
+    theirs = PCA(dims, svd_solver="full").fit_transform(wide.vectors)
+    np.testing.assert_allclose(np.abs(ours.coords), np.abs(theirs), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(ours.transform(wide.vectors[:4]), ours.coords[:4], atol=1e-3)
+    line = made(np.outer(np.arange(4.0), np.ones(1_500)))
+    assert np.abs(project(line, method="pca", dims=3).coords[:, 1:]).max() < 1e-3, "one direction, and no noise beside"
+    same = project(made(np.ones((3, 1_500))), method="pca", dims=dims)
+    assert not same.coords.any()
+
+
 def test_pca_by_hand() -> None:
     space = made([[0, 0, 7], [4, 0, 7], [0, 2, 7], [4, 2, 7]])  # a rectangle of 4 x 2
     coords = project(space, method="pca").coords
