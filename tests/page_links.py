@@ -221,6 +221,7 @@ LINKS: dict[str, tuple[str, dict[str, Any]]] = {
             "ex_search": "7",
             "ex_pick": "7 (7)",
             "ex_k": 5,
+            "ex_draw": "pictures",
             "ex_guess": "About half",
             "present": False,
             "ex_format": "NumPy array",

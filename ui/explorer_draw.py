@@ -2,49 +2,61 @@
 
 from __future__ import annotations
 
+import hashlib
+from typing import Any
+from weakref import WeakKeyDictionary
+
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
+from numpy.typing import NDArray
 
 from embedkit.clusters import Clusters, clusters_now
 from embedkit.errors import EmbedkitError
 from embedkit.explore import Column, columns, groups_of
 from embedkit.figures import MapMarks, point_map
-from embedkit.figures.style import shade_colors
+from embedkit.figures.density import density_image
+from embedkit.figures.style import COLORS, shade_colors
 from embedkit.figures.thinning import spread_rows
+from embedkit.figures.thumbnails import MOST, Thumbnails, thumbnail_rows, thumbnails
 from embedkit.jobs import Job
 from embedkit.maps import MadeMap
 from embedkit.neighbors import search
 from embedkit.quality import lost_and_invented
 from embedkit.space import Space
-from ui import cache_explorer, work
+from ui import cache_explorer, cache_points, work
 from ui.controls import BIND, whole_number
-from ui.explorer_look import GROUPS, TRUST, Looked
+from ui.explorer_look import GROUPS, NAMES, PICTURES, POINTS, TRUST, Looked
 from ui.explorer_open import LIMIT, Opened
 from ui.frame import chart
 from ui.points import Selection, points
 
-STEPS = 5  # colors of a column of numbers on a very large map
+STEPS = 5  # colors of a column of numbers on our own component
+
+# the image is made when it is asked for, outside of the page's run, where no control can be read
+_coloring: WeakKeyDictionary[Looked, dict[str, Any]] = WeakKeyDictionary()
 
 
 def figure_of(opened: Opened, made: MadeMap, looked: Looked) -> go.Figure | None:
-    """Draw the map with what is picked, and return its figure where plotly drew it."""
+    """Draw the map with what is picked; return its figure for up to as many points as plotly moves well."""
     space = made.projection.space
     assert space is not None
-    if space.n > LIMIT and made.projection.dims == 2:
-        _many(made, looked)
-        return None
-    st.session_state["ex_names"] = space.items
-    marks = MapMarks()
-    if looked.pick is not None and looked.pick in space:
-        row = space.row(looked.pick)
-        lost, invented = lost_and_invented(space, made.projection, looked.pick, looked.k, looked.metric)
-        near = [n.row for n in search(space, looked.pick, min(looked.k, space.n - 1), looked.metric) if not n.asked]
-        marks = MapMarks(row, tuple(near), tuple(map(space.row, lost)), tuple(map(space.row, invented)))
-    figure = point_map(
-        made.projection.coords, space.items, gray=(~looked.match).tolist(), marks=marks, **_colored(made, looked)
-    )  # type: ignore[arg-type]
     flat = made.projection.dims == 2
+    colored = _colored(made, looked)
+    _coloring[looked] = colored
+    marks = _marks(made, looked)
+    many = flat and space.n > LIMIT
+    if not flat and looked.draw != POINTS:
+        st.caption(f"A map of three dimensions is drawn as points; {looked.draw} need two.")
+    own = flat and (many or looked.draw != POINTS)
+    if own:
+        _component(opened, made, looked, colored, marks)
+        if many:
+            return None
+    figure = point_map(made.projection.coords, space.items, gray=(~looked.match).tolist(), marks=marks, **colored)  # type: ignore[arg-type]
+    if own:
+        return figure
+    st.session_state["ex_names"] = space.items
     options = {"selection_mode": ("points", "box", "lasso")} if flat else {"selection_mode": "points"}
     chart(
         figure,
@@ -55,6 +67,17 @@ def figure_of(opened: Opened, made: MadeMap, looked: Looked) -> go.Figure | None
         **options,
     )
     return figure
+
+
+def _marks(made: MadeMap, looked: Looked) -> MapMarks:
+    """The pick, its true neighbors, those that the map lost and those that it invented."""
+    space = made.projection.space
+    assert space is not None
+    if looked.pick is None or looked.pick not in space:
+        return MapMarks()
+    lost, invented = lost_and_invented(space, made.projection, looked.pick, looked.k, looked.metric)
+    near = [n.row for n in search(space, looked.pick, min(looked.k, space.n - 1), looked.metric) if not n.asked]
+    return MapMarks(space.row(looked.pick), tuple(near), tuple(map(space.row, lost)), tuple(map(space.row, invented)))
 
 
 def _selected() -> None:
@@ -72,53 +95,122 @@ def _selected() -> None:
         st.session_state["ex_rows"] = tuple(names[row] for row in sorted(set(rows)))
 
 
-def _many(made: MadeMap, looked: Looked) -> None:
-    """A map of more points than plotly moves well: our own component."""
+def _component(opened: Opened, made: MadeMap, looked: Looked, colored: dict[str, Any], marks: MapMarks) -> None:
+    """Our own component: for more points than plotly moves well, and for pictures and names as points."""
     space = made.projection.space
     assert space is not None
-    colored = _colored(made, looked)
-    groups: tuple[str, ...] = ()
-    codes = None
-    colors = None
-    if "groups" in colored:
-        named = np.asarray(colored["groups"])
-        groups = tuple(dict.fromkeys(named.tolist()))
-        places = {name: number for number, name in enumerate(groups)}
-        codes = np.array([places[name] for name in named.tolist()], np.uint8)
-    elif "shade" in colored:
-        shade = np.nan_to_num(np.asarray(colored["shade"], np.float64))
-        codes = np.minimum((shade * STEPS).astype(np.uint8), STEPS - 1)
-        colors = shade_colors(STEPS)
-        groups = tuple(f"{colored['shade_title']}: from {number / STEPS:g}" for number in range(STEPS))
-    marked = []
-    if looked.pick is not None and looked.pick in space:
-        marked = [n.row for n in search(space, looked.pick, looked.k, looked.metric)]
-    shown = points(
-        made.projection.coords,
+    coords = made.projection.coords
+    codes, groups, colors = _codes(colored)
+    chosen = _selected_rows(space)
+    pictures = None
+    labels: list[tuple[int, str, bool]] = []
+    if looked.draw == PICTURES and opened.pictures is not None:
+        pictures = _pictures(opened, made, looked, marks)
+    else:
+        labels = [(int(row), space.items[row], False) for row in spread_rows(coords, gray=~looked.match)]
+    points(
+        coords,
         key=f"ex_many:{space.digest[:12]}",
         codes=codes,
         groups=groups,
         colors=colors,
         names=space.items,
         gray=~looked.match,
-        picked=marked or None,
-        labels=[(int(row), space.items[row], False) for row in spread_rows(made.projection.coords, gray=~looked.match)],
-        alt=f"Map of {space.n:,} vectors by {made.projection.method}",
+        picked=chosen,
+        labels=labels,
+        marks=marks,
+        pictures=pictures,
+        many_names=looked.draw == NAMES,
+        alt=f"Map of {space.n:,} vectors by {made.projection.method}{'' if looked.draw == POINTS else f', {looked.draw} as points'}",
         on_pick=lambda found: _picked(space, found),
     )
-    if len(shown.rows):
-        st.caption(f"{len(shown.rows):,} of {space.n:,} points are selected.")
+    if len(chosen):
+        st.caption(f"{len(chosen):,} of {space.n:,} points are selected.")
+    if pictures is not None and len(pictures.rows) < space.n:
+        st.caption(
+            f"{len(pictures.rows):,} of {space.n:,} pictures are on the map, spread over it; the others are points. A pick brings those of its neighbors."
+        )
+
+
+def _pictures(opened: Opened, made: MadeMap, looked: Looked, marks: MapMarks) -> Thumbnails:
+    space, whole, pictures = made.projection.space, opened.whole, opened.pictures
+    assert space is not None
+    assert pictures is not None
+    coords = made.projection.coords
+    first = [row for row in (marks.pick, *marks.near, *marks.invented) if row is not None]
+
+    def make() -> Thumbnails:
+        rows = thumbnail_rows(coords, gray=~looked.match, first=first)
+        return thumbnails(pictures[[whole.row(space.items[row]) for row in rows]], rows)
+
+    asked = () if space.n <= MOST else (first, np.packbits(looked.match).tobytes())
+    known = (whole.digest, space.digest, coords.shape, coords.tobytes(), asked)
+    return cache_points.thumbnails(hashlib.blake2b(repr(known).encode(), digest_size=16).hexdigest(), make)
+
+
+def _codes(colored: dict[str, Any]) -> tuple[NDArray[np.uint8] | None, tuple[str, ...], list[str] | None]:
+    """Number of the color of each point, what the colors mean, and the colors where they are not the palette."""
+    if "groups" in colored:
+        named = colored["groups"]
+        groups = tuple(dict.fromkeys(named))
+        places = {name: number for number, name in enumerate(groups)}
+        return np.array([places[name] for name in named], np.uint8), groups, [_paint(i) for i in range(len(groups))]
+    if "shade" in colored:
+        shade = np.nan_to_num(np.asarray(colored["shade"], np.float64))
+        codes = np.minimum((shade * STEPS).astype(np.uint8), STEPS - 1)
+        return (
+            codes,
+            tuple(f"{colored['shade_title']}: from {number / STEPS:g}" for number in range(STEPS)),
+            shade_colors(STEPS),
+        )
+    return None, (), None
+
+
+def _paint(number: int) -> str:
+    """The color of a group: after those of the palette, darker ones, as points of WebGL have no other shapes."""
+    color = COLORS[number % len(COLORS)]
+    share = 0.55 ** (number // len(COLORS))
+    return "#" + "".join(f"{round(int(color[i : i + 2], 16) * share):02x}" for i in (1, 3, 5))
+
+
+def map_image(made: MadeMap, looked: Looked) -> bytes:
+    """The map as PNG on white, in the colors in which it was last drawn; also for very many points."""
+    codes, _, colors = _codes(_coloring.get(looked, {}))
+    png, _ = density_image(
+        made.projection.coords[:, :2],
+        codes=codes,
+        colors=colors or COLORS[:1],
+        gray=~looked.match,
+        longest=1_600,
+        ground="#ffffff",
+    )
+    return png
+
+
+def _selected_rows(space: Space) -> NDArray[np.int64]:
+    """Rows of this space that are selected, also those that plotly's map selected."""
+    names = st.session_state.get("ex_rows", ())
+    known = st.session_state.get("ex_rows_known")
+    if known is None or known[0] is not names or known[1] != space.digest:  # names of 600,000 rows take a while
+        rows = np.array([space.rows[name] for name in names if name in space.rows], np.int64)
+        known = st.session_state["ex_rows_known"] = (names, space.digest, rows)
+    found: NDArray[np.int64] = known[2]
+    return found
 
 
 def _picked(space: Space, found: Selection) -> None:
-    """A click becomes the pick, a lasso the selected rows."""
+    """A click becomes the pick, a lasso the selected rows; nothing is neither."""
     if found.how == "click" and len(found.rows) == 1:
         st.session_state["ex_pick"] = space.items[int(found.rows[0])]
-    else:
-        st.session_state["ex_rows"] = tuple(space.items[row] for row in found.rows.tolist())
+        return
+    names = tuple(space.items[row] for row in found.rows.tolist())
+    st.session_state["ex_rows"] = names
+    st.session_state["ex_rows_known"] = (names, space.digest, found.rows)
+    if not found.how:
+        st.session_state["ex_pick"] = ""
 
 
-def _colored(made: MadeMap, looked: Looked) -> dict[str, object]:
+def _colored(made: MadeMap, looked: Looked) -> dict[str, Any]:
     space = made.projection.space
     assert space is not None
     if looked.color == TRUST:
@@ -146,7 +238,7 @@ def _colored(made: MadeMap, looked: Looked) -> dict[str, object]:
     return {"groups": groups_of(column, first=first)}
 
 
-def _shade(column: Column) -> dict[str, object]:
+def _shade(column: Column) -> dict[str, Any]:
     assert column.values is not None
     low, high = np.nanmin(column.values), np.nanmax(column.values)
     share = (column.values - low) / (high - low) if high > low else np.zeros(len(column.values))

@@ -16,7 +16,9 @@ from streamlit import runtime
 
 from embedkit.figures.density import density_image
 from embedkit.figures.lasso import bounds_of, rows_inside
-from embedkit.figures.style import COLORS, GRAY, PICK
+from embedkit.figures.maps import MapMarks
+from embedkit.figures.style import COLORS, GRAY, INVENTED, LOST, NEAR, PICK
+from embedkit.figures.thumbnails import Thumbnails
 from embedkit.space import Vectors
 
 __all__ = ["Selection", "points"]
@@ -49,9 +51,11 @@ button:focus-visible, .over:focus-visible { outline: 3px solid var(--st-primary-
 .over { touch-action: pan-y; cursor: grab; }
 .tip { position: absolute; z-index: 2; max-width: 60%; padding: 3px 8px; border-radius: 4px; pointer-events: none;
   background: var(--st-text-color); color: var(--st-background-color); overflow-wrap: anywhere; }
+.tip canvas { display: block; margin: 4px 0; border: 3px solid; border-radius: 3px; background: #fff; }
 .note { margin-top: 6px; }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 14px; margin-top: 6px; }
 .legend i { display: inline-block; width: 10px; height: 10px; margin-right: 5px; border-radius: 50%; }
+.legend svg { width: 26px; height: 14px; margin-right: 5px; vertical-align: -2px; fill: none; stroke-width: 2.5; }
 [hidden] { display: none !important; }"""
 # Streamlit sends a component's script with each run of the page. The bundle is 240 KB: this asks for it, once, at an
 # address that changes with its content.
@@ -64,6 +68,8 @@ LOADER = """export default function (component) {
 }"""
 BUNDLE = Path(__file__).with_name("points.js")
 MOST_CORNERS = 4_000
+LONG = 24  # letters of a name on the map; all of it stands under the pointer
+WHOLE = 4_000_000  # bytes of names that a map which draws names reads at once
 BYTES = "application/octet-stream"
 
 _POINTS = st.components.v2.component("embedkit_points", html=HTML, css=CSS, js=LOADER)
@@ -93,6 +99,10 @@ def points(
     gray: Any = None,
     picked: Any = None,
     labels: Iterable[tuple[int, str, bool]] = (),
+    marks: MapMarks | None = None,
+    pictures: Thumbnails | None = None,
+    many_names: bool = False,
+    axes: tuple[str, str] | None = None,
     height: int = 620,
     alt: str = "",
     on_pick: Callable[[Selection], None] | None = None,
@@ -102,8 +112,11 @@ def points(
     `codes` (n,) chooses among `groups` and `colors` (by itself the palette, again and again); `names` (n,) are asked
     for one by one, under the pointer; rows where `gray` (n,) is true stay, in gray, under the others, and no lasso takes
     them. `picked` rows are marked instead of this map's own, so that two maps can show one choice. `labels` are (row,
-    text, bold), the most important first: those that would overlap wait for a closer view. With the same `key`, other
-    coordinates of as many points are glided to. `on_pick` is called before the page runs again.
+    text, bold), the most important first: those that would overlap wait for a closer view; with `many_names` any of the
+    `names` are written where there is room. `pictures` stand at their points, as many as fit. `marks` are one item's
+    lines to its true neighbors, dotted where the map lost them, and rings around those that it invented. `axes` are the
+    titles at the lower and the left edge. With the same `key`, other coordinates of as many points are glided to.
+    `on_pick` is called before the page runs again.
     """
     n = len(coords)
     coords = np.ascontiguousarray(coords, np.float32)
@@ -125,7 +138,7 @@ def points(
         if not isinstance(event, dict):
             return
         st.session_state[f"{key}:turn"] = str(event.get("turn"))[:12]
-        selection = _selection(event, coords, hidden, version, st.session_state.get(own, NOTHING))
+        selection = _selection(event, coords, hidden, version, Selection(rows))
         if selection is not None:
             st.session_state[own] = selection
             if on_pick is not None:
@@ -154,8 +167,21 @@ def points(
         "gray": int(hidden.sum()),
         "count": count,
         "height": height,
-        "alt": f"{alt or f'Map of {n:,} points'}. Arrows move, plus and minus zoom, Enter picks the point at the cross, Shift and Enter all in view.",
+        "alt": f"{alt or f'Map of {n:,} points'}.{_said(marks, names)} Arrows move, plus and minus zoom, Enter picks the point at the cross, Shift and Enter all in view.",
+        "axes": list(axes) if axes else None,
+        "manyNames": many_names,
     }
+    if marks is not None and marks.pick is not None:
+        data["marks"] = _marks(marks, names)
+    if pictures is not None:
+        sheet = {
+            "rows": pictures.rows.tolist(),
+            "across": pictures.across,
+            "wide": pictures.wide,
+            "tall": pictures.tall,
+        }
+        data["pictures"] = _served(json.dumps(sheet).encode(), "application/json", f"{key}:pictures")
+        data["sheet"] = _served(pictures.png, "image/png", f"{key}:sheet")
     if count:
         data["picked"] = _served(np.packbits(mask, bitorder="little").tobytes(), BYTES, f"{key}:mask")
     shown = [(int(row), str(text), bool(bold)) for row, text, bold in labels]
@@ -164,11 +190,49 @@ def points(
     if names is not None and n:
         table, digest = _name_table(tuple(names))
         data["namesAt"] = _served(table, BYTES, f"{key}:names", digest)
+        data["namesWhole"] = many_names and len(table) <= WHOLE
     if n and (st.session_state.get(key) or {}).get("flat"):
         image, bounds = density_image(coords, codes=chosen, colors=palette, gray=hidden, picked=np.flatnonzero(mask))
         data |= {"image": _served(image, "image/png", f"{key}:image"), "imageBounds": bounds}
     _POINTS(key=key, data=data, on_picked_change=answered, on_flat_change=lambda: None)
     return selection
+
+
+def _marks(marks: MapMarks, names: Sequence[str] | None) -> dict[str, Any]:
+    """Rows of each kind of mark with what the legend says of it, and the names to write beside them."""
+    kept = [row for row in marks.near if row not in marks.lost]
+    rows = list(dict.fromkeys([marks.pick, *marks.near, *marks.invented]))
+    return {
+        "pick": marks.pick,
+        "kinds": [
+            {"draw": "line", "rows": kept, "color": NEAR, "text": "true neighbor, near on the map"},
+            {"draw": "dots", "rows": list(marks.lost), "color": LOST, "text": "true neighbor that the map lost"},
+            {
+                "draw": "ring",
+                "rows": list(marks.invented),
+                "color": INVENTED,
+                "text": "near on the map only (invented)",
+            },
+            {"draw": "pick", "rows": [marks.pick], "color": PICK, "text": f"picked: {_name(marks.pick, names, 60)}"},
+        ],
+        "labels": [[row, _name(row, names), row == marks.pick] for row in rows] if names is not None else [],
+    }
+
+
+def _name(row: int | None, names: Sequence[str] | None, longest: int = LONG) -> str:
+    text = f"point {row}" if names is None or row is None else names[row]
+    return text if len(text) <= longest else text[: longest - 2] + "…"
+
+
+def _said(marks: MapMarks | None, names: Sequence[str] | None) -> str:
+    """The marks in words, for those who do not see them."""
+    if marks is None or marks.pick is None:
+        return ""
+    kept = sum(row not in marks.lost for row in marks.near)
+    return (
+        f" Marked: {_name(marks.pick, names, 60)}, with lines to {kept} true neighbors that are near on the map, dotted lines"
+        f" to {len(marks.lost)} that the map lost, and rings around {len(marks.invented)} that are near on the map only."
+    )
 
 
 def _selection(

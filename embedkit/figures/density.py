@@ -26,11 +26,12 @@ def density_image(
     gray: Any = None,
     picked: Any = None,
     longest: int = 900,
+    ground: str = "",
 ) -> tuple[bytes, tuple[float, float, float, float]]:
     """PNG with a clear ground, and the bounds (left, bottom, right, top) of the image in the units of the map.
 
-    `codes` (n,) chooses among `colors`; points where `gray` (n,) is true lie under the others, in gray; beside `picked`
-    rows all others fade.
+    `ground` is a color that lies under all. `codes` (n,) chooses among `colors`; points where `gray` (n,) is true lie
+    under the others, in gray; beside `picked` rows all others fade.
     """
     from PIL import Image
 
@@ -54,6 +55,10 @@ def density_image(
     if fade < 1:
         rows = np.asarray(picked, np.intp)
         _lay(image, cell[rows], paint[chosen[rows]], 1.0, wide)
+    if ground:
+        image = np.dstack(
+            [image[..., :3] * image[..., 3:] + np.array(_rgb(ground)) * (1 - image[..., 3:]), np.ones(image.shape[:2])]
+        )
     answer = io.BytesIO()
     Image.fromarray(np.round(image * 255).astype(np.uint8), "RGBA").save(answer, "PNG", compress_level=3)
     return answer.getvalue(), (float(low[0]), float(low[1]), float(high[0]), float(high[1]))

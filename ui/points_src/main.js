@@ -1,4 +1,5 @@
 // A map of up to a million points, drawn by regl-scatterplot: moved, zoomed, lassoed; points glide to a new projection.
+// On a canvas over them, which works without WebGL as well: pictures, the marks of a pick, names.
 // Coordinates come as bytes from an address that names their content, names one by one when they are asked for. What a
 // lasso holds is counted in Python: only its outline travels, in the units of the map.
 
@@ -9,6 +10,8 @@ const KDBush = createIndex()
 const GLIDE = 900 // milliseconds from one projection to the next
 const NAMED = 40 // so few points in view that each carries its name
 const BLOCK = 1024 // offsets of names fetched at once
+const EDGE = 2 // pixels of the frame of a picture
+const ease = (t) => t * t * (3 - 2 * t)
 
 const files = new Map() // bytes by address, newest last; two maps of one space share them
 
@@ -36,11 +39,18 @@ async function ranged(address, from, to) {
 }
 
 class Names {
-  constructor(address, n) {
-    Object.assign(this, { address, n, blocks: new Map(), known: new Map() })
+  constructor(address, n, whole) {
+    Object.assign(this, { address, n, whole, blocks: new Map(), known: new Map() })
   }
   async of(row) {
     if (this.known.has(row)) return this.known.get(row)
+    if (this.whole) {
+      const bytes = await fetched(this.address)
+      const [from, to] = new Uint32Array(bytes, 4 * row, 2)
+      const name = new TextDecoder().decode(new Uint8Array(bytes, 4 * (this.n + 1) + from, to - from))
+      this.known.set(row, name)
+      return name
+    }
     const first = Math.floor(row / BLOCK) * BLOCK
     if (!this.blocks.has(first)) {
       const last = Math.min(this.n, first + BLOCK)
@@ -84,6 +94,14 @@ function giveBack() {
   shared = null
 }
 
+// What a mark looks like in the legend; paintMarks draws the same on the map.
+const SIGNS = {
+  line: '<path d="M1 7H25"/>',
+  dots: '<path d="M2 7H25" stroke-dasharray="0.1 5" stroke-linecap="round" stroke-width="3.2"/>',
+  ring: '<circle cx="13" cy="7" r="5.5"/>',
+  pick: '<path d="M13 1 19 7 13 13 7 7Z"/>',
+}
+
 class PointMap {
   constructor(root) {
     this.root = root
@@ -98,6 +116,7 @@ class PointMap {
     this.outline = null
     this.hovered = -1
     this.labels = []; this.close = []
+    this.placed = [] // pictures and names where they stand on the screen: { row, box: [left, top, right, bottom] }
     this.work = Promise.resolve()
     this.widths = new Map()
     this.listen()
@@ -119,8 +138,9 @@ class PointMap {
     this.ground = look.backgroundColor
     this.font = look.fontFamily
     this.showLegend()
-    this.bar.querySelector("[data-do=clear]").disabled = !data.count
+    this.bar.querySelector("[data-do=clear]").disabled = !data.count && !data.marks
     this.count = data.count ? `${data.count.toLocaleString()} of ${data.n.toLocaleString()} points picked` : `${data.n.toLocaleString()} points`
+    if (data.marks) this.count += `; ${data.marks.kinds.at(-1).text}`
     this.say(this.count)
     this.work = this.work.then(() => (this.data === data && !this.gone ? this.load(data) : null)).catch((error) => {
       this.note.hidden = false
@@ -129,7 +149,7 @@ class PointMap {
   }
 
   showLegend() {
-    const { names, colors, gray } = this.data
+    const { names, colors, gray, marks } = this.data
     const shown = names.slice(0, 24)
     this.legend.replaceChildren(...shown.map((name, i) => {
       const item = document.createElement("span")
@@ -142,7 +162,17 @@ class PointMap {
     if (names.length > shown.length) rest.push(`and ${(names.length - shown.length).toLocaleString()} more`)
     if (gray) rest.push(`${gray.toLocaleString()} gray points do not match the filter`)
     if (rest.length) this.legend.append(rest.join("; "))
-    this.legend.hidden = !names.length && !gray
+    for (const { draw, rows, color, text } of marks?.kinds ?? []) {
+      if (!rows.length) continue
+      const item = document.createElement("span")
+      item.className = "mark"
+      item.dataset.draw = draw
+      item.innerHTML = `<svg viewBox="0 0 26 14" aria-hidden="true">${SIGNS[draw]}</svg>`
+      item.firstChild.style.stroke = color
+      item.append(draw === "pick" ? text : `${text}: ${rows.length}`)
+      this.legend.append(item)
+    }
+    this.legend.hidden = !this.legend.childNodes.length
   }
 
   async load(data) {
@@ -151,11 +181,13 @@ class PointMap {
       if (this.renderer) this.start()
       else this.goFlat()
     }
-    const [coords, codes, mask, labels] = await Promise.all([
+    const [coords, codes, mask, labels, pictures, sheet] = await Promise.all([
       data.n ? fetched(data.coords) : new ArrayBuffer(0),
       data.n ? fetched(data.codes) : new ArrayBuffer(0),
       data.picked ? fetched(data.picked) : null,
       data.labels ? fetched(data.labels) : null,
+      data.pictures ? fetched(data.pictures) : null,
+      data.sheet ? picture(data.sheet) : null,
     ])
     if (this.gone) return
     const moved = this.version !== data.version
@@ -164,12 +196,18 @@ class PointMap {
     if (moved) this.place(new Float32Array(coords), data)
     if (this.namesAddress !== data.namesAt) {
       this.namesAddress = data.namesAt
-      this.known = data.namesAt ? new Names(data.namesAt, data.n) : null
+      this.known = data.namesAt ? new Names(data.namesAt, data.n, data.namesWhole) : null
     }
+    if (this.known) this.known.whole = data.namesWhole
     const wide = codes.byteLength > data.n
     this.codes = wide ? new Uint16Array(codes) : new Uint8Array(codes)
-    this.labels = labels ? JSON.parse(new TextDecoder().decode(labels)) : []
+    const read = (bytes) => JSON.parse(new TextDecoder().decode(bytes))
+    this.labels = labels ? read(labels) : []
+    this.marks = data.marks
+    this.pictures = pictures ? { ...read(pictures), sheet } : null
+    if (this.pictures) this.pictures.at = new Map(this.pictures.rows.map((row, i) => [row, i]))
     const glide = moved && sameCount && this.drawn && !matchMedia("(prefers-reduced-motion: reduce)").matches
+    if (!glide) this.before = null
     if (moved && !(glide && this.plot)) this.reset()
     if (this.plot && (moved || recolored)) await this.draw(data, glide)
     if (this.gone) return
@@ -186,6 +224,7 @@ class PointMap {
   }
 
   place(flat, data) {
+    this.before = this.n === data.n ? [this.x, this.y] : null
     const n = this.n = data.n
     const [x0, y0, x1, y1] = data.bounds
     this.center = [(x0 + x1) / 2, (y0 + y1) / 2]
@@ -223,10 +262,7 @@ class PointMap {
 
   async loadImage(data) {
     if (!data.image) return
-    const image = new Image()
-    image.src = new URL(data.image, location.origin)
-    await image.decode()
-    this.image = image
+    this.image = await picture(data.image)
   }
 
   async draw(data, glide) {
@@ -255,14 +291,15 @@ class PointMap {
     })
     this.gliding = glide
     if (glide) {
-      this.over.getContext("2d").clearRect(0, 0, this.over.width, this.over.height) // labels come again at the new places
+      this.glided = 0
       this.stage.dataset.glides = Number(this.stage.dataset.glides ?? 0) + 1
       this.turnTo(this.whole())
     }
     await this.plot.draw(points, {
-      zDataType: "categorical", spatialIndex: this.index.data, transition: glide, transitionDuration: GLIDE,
+      zDataType: "categorical", spatialIndex: this.index.data, transition: glide, transitionDuration: GLIDE, transitionEasing: ease,
     })
     this.gliding = false
+    this.before = null
     this.look()
   }
 
@@ -277,6 +314,7 @@ class PointMap {
       }
     }
     this.picked = rows
+    this.bits = rows.length ? new Uint8Array(mask) : null
     if (!this.plot || !data.n) return
     this.plot.set({ opacityInactiveScale: rows.length ? 0.4 : 1 })
     if (rows.length) this.plot.select(rows, { preventEvent: true })
@@ -322,7 +360,7 @@ class PointMap {
     const from = [this.zoom, this.tx, this.ty], start = performance.now()
     this.fit = fit
     const step = (now) => {
-      const t = Math.min(1, Math.max(0, (now - start) / GLIDE)), share = t * t * (3 - 2 * t)
+      const t = Math.min(1, Math.max(0, (now - start) / GLIDE)), share = this.glided = ease(t)
       this.zoom = from[0] + share * (fit - from[0])
       this.tx = from[1] * (1 - share)
       this.ty = from[2] * (1 - share)
@@ -337,7 +375,6 @@ class PointMap {
     const { zoom, tx, ty } = this
     this.plot?.view([zoom, 0, 0, 0, 0, zoom, 0, 0, 0, 0, 1, 0, tx, ty, 0, 1], { preventEvent: true })
     clearTimeout(this.later)
-    this.close = []
     this.later = setTimeout(() => this.near(), 200)
     this.paint()
   }
@@ -353,19 +390,38 @@ class PointMap {
     return [x * this.scale + this.center[0], y * this.scale + this.center[1]]
   }
 
-  // What lies over the points: labels, the picked one, the lasso, the cross of the keyboard.
+  // Where a point stands on the screen, also on its way to a new place.
+  spot(row) {
+    const { x, y, before, glided } = this
+    if (!this.gliding || !before) return this.toScreen(x[row], y[row])
+    return this.toScreen(before[0][row] + glided * (x[row] - before[0][row]), before[1][row] + glided * (y[row] - before[1][row]))
+  }
+
+  // What lies over the points: pictures, marks of the pick, labels, the lasso, the cross of the keyboard.
   paint() {
-    if (!this.wide || this.gliding || this.gone) return
+    if (!this.wide || this.gone) return
     if (this.flat) this.paintImage()
     const pen = this.over.getContext("2d")
     const scale = devicePixelRatio || 1
     pen.setTransform(scale, 0, 0, scale, 0, 0)
     pen.clearRect(0, 0, this.wide, this.tall)
-    this.paintLabels(pen)
-    const marked = this.picked?.length <= 200 ? this.picked : []
+    const ready = this.drawn && this.codes?.length === this.n // else what stands here belongs to other points
+    if (ready && !this.gliding) this.placed = []
+    if (ready && this.pictures) this.paintPictures(pen)
+    if (ready && this.marks) this.paintMarks(pen)
+    if (this.gliding) return // labels come again at the new places
+    if (ready) this.paintLabels(pen)
+    if (this.data.axes) this.paintAxes(pen)
+    const marked = ready && this.picked?.length <= 200 ? this.picked : []
     pen.lineWidth = 2
+    const shown = new Map(this.placed.filter((each) => each.picture).map(({ row, box }) => [row, box]))
     for (const row of marked) {
-      const [x, y] = this.toScreen(this.x[row], this.y[row])
+      const [x, y] = this.toScreen(this.x[row], this.y[row]), box = shown.get(row)
+      if (box) {
+        pen.strokeStyle = this.data.pickColor
+        pen.strokeRect(box[0] - 1, box[1] - 1, box[2] - box[0] + 2, box[3] - box[1] + 2)
+        continue
+      }
       pen.strokeStyle = this.ground; pen.beginPath(); pen.arc(x, y, 8, 0, 7); pen.stroke()
       pen.strokeStyle = this.data.pickColor; pen.beginPath(); pen.arc(x, y, 6, 0, 7); pen.stroke()
     }
@@ -396,51 +452,178 @@ class PointMap {
     pen.drawImage(this.image, left * scale, top * scale, (right - left) * scale, (bottom - top) * scale)
   }
 
+  // As many pictures as fit without touching, the more important first: those of the pick, then as they are spread.
+  paintPictures(pen) {
+    const { rows, at, wide, tall } = this.pictures
+    const gray = this.data.colors.length
+    const closer = Math.min(2.5, Math.max(1, this.zoom / this.fit) ** 0.3)
+    const unit = (this.wide < 500 ? 22 : 28) * closer / Math.max(wide, tall)
+    const [w, h] = this.pictures.size = [wide * unit, tall * unit]
+    const [cw, ch] = [w + 2 * EDGE + 1, h + 2 * EDGE + 1]
+    if (this.gliding) { for (const { row } of this.placed) if (at.has(row)) this.paintPicture(pen, row); return }
+    const cells = new Map() // of the size of a picture: one can touch only those of its own and the eight around
+    const take = (row) => {
+      if (!at.has(row)) return
+      const [x, y] = this.spot(row)
+      if (x < -w / 2 || y < -h / 2 || x > this.wide + w / 2 || y > this.tall + h / 2) return
+      const column = Math.floor(x / cw), line = Math.floor(y / ch)
+      for (let i = column - 1; i <= column + 1; i++) {
+        for (let j = line - 1; j <= line + 1; j++) {
+          const other = cells.get(i * 65536 + j)
+          if (other && Math.abs(other[0] - x) < cw && Math.abs(other[1] - y) < ch) return
+        }
+      }
+      cells.set(column * 65536 + line, [x, y])
+      this.placed.push({ row, box: this.paintPicture(pen, row), picture: true })
+    }
+    const first = this.marks ? [...this.marks.kinds].reverse().flatMap((kind) => kind.rows) : []
+    for (const row of first) take(row)
+    for (const row of rows) if (this.codes[row] !== gray) take(row)
+    if (this.data.gray) for (const row of rows) if (this.codes[row] === gray) take(row)
+    this.stage.dataset.pictures = this.placed.length
+  }
+
+  paintPicture(pen, row) {
+    const { at, across, wide, tall, sheet, size: [w, h] } = this.pictures
+    const [x, y] = this.spot(row)
+    const [left, top] = [x - w / 2, y - h / 2], i = at.get(row), dim = this.codes[row] === this.data.colors.length
+    const chosen = !this.bits || this.bits[row >> 3] & (1 << (row & 7)) // beside a choice all others fade
+    const shine = chosen ? 1 : 0.4
+    const box = [left - EDGE, top - EDGE, left + w + EDGE, top + h + EDGE]
+    pen.globalAlpha = dim ? 0.45 : shine
+    pen.fillStyle = dim ? this.data.grayColor : this.data.colors[this.codes[row]]
+    pen.fillRect(box[0], box[1], w + 2 * EDGE, h + 2 * EDGE)
+    pen.fillStyle = this.ground; pen.fillRect(left, top, w, h)
+    pen.globalAlpha = dim ? 0.25 : shine
+    pen.imageSmoothingEnabled = Math.max(wide, tall) >= 16 // of few pixels each is to be seen
+    pen.drawImage(sheet, (i % across) * wide, Math.floor(i / across) * tall, wide, tall, left, top, w, h)
+    pen.globalAlpha = 1
+    return box
+  }
+
+  // Lines from the pick to its true neighbors, dotted where the map lost them; rings around those that it invented.
+  paintMarks(pen) {
+    const { pick, kinds } = this.marks
+    const [px, py] = this.spot(pick)
+    const framed = new Map(this.placed.filter((each) => each.picture).map(({ row, box }) => [row, (box[2] - box[0]) / 2]))
+    const stroke = (color, width) => {
+      pen.strokeStyle = this.ground; pen.lineWidth = width + 3; pen.stroke()
+      pen.strokeStyle = color; pen.lineWidth = width; pen.stroke()
+    }
+    const ring = (row, color, reach) => {
+      pen.beginPath(); pen.arc(...this.spot(row), reach, 0, 7); stroke(color, 2.5)
+    }
+    const diamond = (row, color, reach) => {
+      const [x, y] = this.spot(row)
+      pen.beginPath(); pen.moveTo(x, y - reach); pen.lineTo(x + reach, y); pen.lineTo(x, y + reach); pen.lineTo(x - reach, y); pen.closePath()
+      stroke(color, 2.5)
+    }
+    pen.lineCap = "round"
+    for (const { draw, rows, color } of kinds) {
+      for (const row of rows) {
+        if (draw === "ring" && !framed.has(row)) ring(row, color, 6.5)
+        if (draw !== "line" && draw !== "dots") continue
+        const [x, y] = this.spot(row), long = Math.hypot(x - px, y - py)
+        if (long) {
+          const start = Math.min(long, 8) // outside of the diamond
+          pen.beginPath(); pen.moveTo(px + (x - px) * start / long, py + (y - py) * start / long); pen.lineTo(x, y)
+          if (draw === "dots") pen.setLineDash([0.1, 6])
+          stroke(color, draw === "dots" ? 3 : 2)
+          pen.setLineDash([])
+        }
+        pen.beginPath(); pen.arc(x, y, 3, 0, 7); pen.fillStyle = color; pen.fill()
+      }
+    }
+    for (const { draw, rows, color } of kinds) { // pictures of what is marked lie over the lines
+      for (const row of rows) {
+        if (framed.has(row)) this.paintPicture(pen, row)
+        if (draw === "ring" && framed.has(row)) ring(row, color, framed.get(row) * 1.41 + 2)
+        if (draw === "pick") diamond(row, color, framed.has(row) ? framed.get(row) * 2 + 2 : 8)
+      }
+    }
+    pen.lineCap = "butt"
+    this.stage.dataset.marks = kinds.map((kind) => kind.rows.length).join()
+  }
+
+  paintAxes(pen) {
+    const [across, up] = this.data.axes
+    pen.font = `600 13px ${this.font}`; pen.textBaseline = "middle"; pen.textAlign = "center"; pen.lineJoin = "round"
+    const write = (text, x, y) => {
+      pen.strokeStyle = this.ground; pen.lineWidth = 4; pen.strokeText(text, x, y)
+      pen.fillStyle = this.ink; pen.fillText(text, x, y)
+    }
+    write(across, this.wide / 2, this.tall - 11)
+    pen.save(); pen.translate(11, this.tall / 2); pen.rotate(-Math.PI / 2); write(up, 0, 0); pen.restore()
+    pen.textAlign = "start"
+  }
+
   // The most important labels first; one that would touch an earlier one waits until the view is closer.
   paintLabels(pen) {
-    if (!this.drawn) return
     const gray = this.data.colors.length
-    const taken = []
-    const most = Math.min(120, this.wide * this.tall / 12_000 * (0.6 + 0.4 * this.zoom / this.fit)) // a closer view has room
+    const many = this.data.manyNames
+    const taken = this.placed.map((each) => each.box)
+    const pictures = taken.length
+    const room = this.wide * this.tall / 12_000 * (0.6 + 0.4 * this.zoom / this.fit) // a closer view has more
+    const most = many ? 600 : Math.min(120, room)
     pen.textBaseline = "middle"; pen.lineJoin = "round"
-    const write = (row, text, bold) => {
-      const [x, y] = this.toScreen(this.x[row], this.y[row])
+    const write = (row, text, bold, always = false) => {
+      const [x, y] = this.spot(row)
       if (x < 0 || y < 8 || x > this.wide || y > this.tall - 8) return
       pen.font = `${bold ? 600 : 400} ${bold ? 15 : 12}px ${this.font}`
       const key = pen.font + text
       let long = this.widths.get(key)
       if (long === undefined) { long = pen.measureText(text).width; this.widths.set(key, long) }
-      const left = x + 6 + long > this.wide ? x - 6 - long : x + 6
+      const picture = pictures && this.placed.find((each) => each.row === row && each.picture)
+      const away = picture ? (picture.box[2] - picture.box[0]) * 0.8 + 8 : this.marks?.pick === row ? 12 : 6
+      const left = x + away + long > this.wide ? x - away - long : x + away
       const box = [left - 3, y - 9, left + long + 3, y + 9]
-      if (taken.some((b) => box[0] < b[2] && box[2] > b[0] && box[1] < b[3] && box[3] > b[1])) return
+      if (!always && taken.some((b) => box[0] < b[2] && box[2] > b[0] && box[1] < b[3] && box[3] > b[1])) return
       taken.push(box)
+      if (many) this.placed.push({ row, box })
       pen.strokeStyle = this.ground; pen.lineWidth = 3.5; pen.strokeText(text, left, y)
       pen.fillStyle = this.ink; pen.fillText(text, left, y)
     }
+    for (const [row, text, bold] of this.marks?.labels ?? []) if (bold || !this.pictures) write(row, text, bold, bold)
     if (this.picked?.length === 1) for (const [row, text] of this.close) if (row === this.picked[0]) write(row, text, true)
     for (const [row, text, bold] of this.labels) {
-      if (taken.length > most) break
+      if (taken.length - pictures > most) break
       if (this.codes[row] !== gray) write(row, text, bold)
     }
-    for (const [row, text] of this.close) write(row, text, false)
-    this.stage.dataset.labels = taken.length
+    for (const [row, text] of this.close) if (taken.length - pictures <= most) write(row, text, false)
+    this.stage.dataset.labels = taken.length - pictures
   }
 
-  // With few points in view each gets its name, whether or not it has a label of its own.
+  // With few points in view each gets its name, whether or not it has a label of its own; where names are drawn, many do.
   async near() {
-    if (!this.known || !this.drawn || !this.index) return
+    if (!this.known || !this.drawn || !this.index || this.gliding) return
     const [x0, y1] = this.toMap(0, 0), [x1, y0] = this.toMap(this.wide, this.tall)
     const wanted = new Set(this.picked?.length === 1 ? this.picked : [])
-    if (this.zoom > 2 * this.fit || this.n <= NAMED) {
+    const many = this.data.manyNames
+    if (!this.pictures && (many && this.n <= 60_000 || this.zoom > 2 * this.fit || this.n <= NAMED)) {
       const rows = this.index.range(x0, y0, x1, y1)
       if (rows.length <= NAMED) for (const row of rows) wanted.add(row)
+      else if (many && rows.length <= 60_000) for (const row of this.spread(rows, this.known.whole ? 600 : 80)) wanted.add(row)
     }
     const view = this.turn = {}
     const rows = [...wanted]
     const names = await Promise.all(rows.map((row) => this.known.of(row))).catch(() => null)
     if (!names || this.turn !== view || this.gone) return
-    this.close = rows.map((row, i) => [row, names[i]])
+    this.close = rows.map((row, i) => [row, names[i].length > 24 ? `${names[i].slice(0, 22)}…` : names[i]])
     this.paint()
+  }
+
+  // The earliest row of each field of a grid that stands still on the map: what has a name keeps it in a closer view.
+  spread(rows, most) {
+    const closer = 2 ** Math.floor(Math.log2(Math.max(1, this.zoom / this.fit)))
+    const [w, h] = [50, 16].map((pixels) => pixels * 2 / this.tall / this.fit / closer)
+    const gray = this.data.colors.length
+    const fields = new Map()
+    for (const row of rows) {
+      if (this.codes[row] === gray) continue
+      const field = `${Math.floor(this.x[row] / w)},${Math.floor(this.y[row] / h)}`
+      if (!(fields.get(field) <= row)) fields.set(field, row)
+    }
+    return [...fields.values()].sort((a, b) => a - b).slice(0, most)
   }
 
   // ---- pointing ----
@@ -550,6 +733,9 @@ class PointMap {
 
   nearest([sx, sy], reach) {
     if (!this.index || this.gliding) return -1
+    const within = ({ box }) => sx >= box[0] && sx <= box[2] && sy >= box[1] && sy <= box[3]
+    const under = this.placed.find(within) // a picture or a name stands for its point
+    if (under) return under.row
     const [x, y] = this.toMap(sx, sy)
     const radius = reach * 2 / this.tall / this.zoom
     const gray = this.data.colors.length
@@ -583,11 +769,25 @@ class PointMap {
     const code = this.codes[row]
     const group = code < this.data.names.length ? this.data.names[code] : ""
     const text = [name, group].filter(Boolean).join(" · ") || `point ${row}`
-    this.tip.textContent = text
+    this.tip.replaceChildren(text)
+    if (this.pictures?.at.has(row)) this.tip.prepend(this.larger(row))
     this.tip.hidden = false
     const [x, y] = at
     this.tip.style.left = `${Math.max(0, Math.min(x + 12, this.wide - this.tip.offsetWidth - 4))}px`
-    this.tip.style.top = `${y > this.tall - 50 ? y - 34 : y + 14}px`
+    const tall = this.tip.offsetHeight
+    this.tip.style.top = `${Math.max(0, y + 14 + tall > this.tall ? y - tall - 6 : y + 14)}px`
+  }
+
+  larger(row) {
+    const { at, across, wide, tall, sheet } = this.pictures
+    const i = at.get(row), canvas = document.createElement("canvas")
+    const unit = Math.max(1, 96 / Math.max(wide, tall))
+    Object.assign(canvas, { width: Math.round(wide * unit), height: Math.round(tall * unit) })
+    const pen = canvas.getContext("2d")
+    pen.imageSmoothingEnabled = Math.max(wide, tall) >= 16
+    pen.drawImage(sheet, (i % across) * wide, Math.floor(i / across) * tall, wide, tall, 0, 0, canvas.width, canvas.height)
+    canvas.style.borderColor = this.data.colors[this.codes[row]] ?? this.data.grayColor
+    return canvas
   }
 
   shift(dx, dy) {
@@ -612,7 +812,7 @@ class PointMap {
     else if (event.key === "+" || event.key === "=") this.zoomBy(1.5, this.wide / 2, this.tall / 2)
     else if (event.key === "-") this.zoomBy(1 / 1.5, this.wide / 2, this.tall / 2)
     else if (event.key === "0" || event.key === "Home") this.reset()
-    else if (event.key === "Escape") { if (this.outline) { this.outline = null; this.fingers.clear(); this.paint() } else if (this.data.count) this.answer({ clear: true }) }
+    else if (event.key === "Escape") { if (this.outline) { this.outline = null; this.fingers.clear(); this.paint() } else if (this.data.count || this.data.marks) this.answer({ clear: true }) }
     else if (event.key === "Enter" && event.shiftKey) { // all that is in view
       const corners = [[0, 0], [this.wide, 0], [this.wide, this.tall], [0, this.tall]]
       this.answer({ polygon: corners.flatMap(([x, y]) => this.toData(x, y)), how: "new" })
@@ -647,6 +847,21 @@ class PointMap {
     clearTimeout(this.pause)
     this.dropPlot()
   }
+}
+
+const pictures = new Map() // decoded images by address, newest last
+
+async function picture(address) {
+  let image = pictures.get(address)
+  if (!image) {
+    image = new Image()
+    image.src = new URL(address, location.origin)
+  }
+  pictures.delete(address)
+  pictures.set(address, image)
+  while (pictures.size > 6) pictures.delete(pictures.keys().next().value)
+  await image.decode()
+  return image
 }
 
 // "rgb(253, 253, 251)" as #fdfdfb, which regl-scatterplot reads.
