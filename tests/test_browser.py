@@ -290,6 +290,14 @@ def test_home_has_pictures_with_alt_text_and_loads_no_plotly(visit: Callable[...
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
+def test_a_page_with_figures_asks_for_plotly_at_once(visit: Callable[..., Visit]) -> None:
+    one = visit("/words")
+    early = set(re.findall(r'modulepreload"[^>]*(PlotlyChart[^"]*)"', one.page.request.get(one.page.url).text()))
+    loaded = one.page.evaluate("performance.getEntriesByType('resource').map((x) => x.name.split('/').at(-1))")
+    assert early
+    assert early == {name for name in loaded if re.fullmatch(r"PlotlyChart.*\.js", name)}
+
+
 def test_click_on_the_map_is_the_word_everywhere_and_in_the_link(visit: Callable[..., Visit]) -> None:
     one = visit("/words")
     one.heading(OPENING)

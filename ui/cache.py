@@ -54,11 +54,20 @@ def warm_up() -> bool:
     return True
 
 
-HEAD_START = 1.0  # seconds
+HEAD_START, QUIET, LONGEST = 2.0, 3.0, 20.0  # seconds
+_drawing = [float("-inf")]
+
+
+def drawing() -> None:
+    """Say that a page begins or ends to be drawn: what only warms up lets it go first."""
+    _drawing[0] = time.monotonic()
 
 
 def _preload() -> None:
-    time.sleep(HEAD_START)  # the first page, which seldom needs the model, goes first
+    latest = time.monotonic() + LONGEST
+    time.sleep(HEAD_START)
+    while time.monotonic() < min(latest, _drawing[0] + QUIET):  # the browser is at work for a while after the page
+        time.sleep(0.1)
     import plotly.graph_objects  # noqa: F401
 
     from ui import cache_contexts, cache_images, cache_interactions, cache_train_words, cache_words  # noqa: F401

@@ -10,6 +10,7 @@ import streamlit as st
 
 from embedkit.errors import EmbedkitError
 from embedkit.store import default_store
+from ui import cache
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -31,11 +32,13 @@ def page(title: str, lead: str) -> Iterator[None]:
     if not presenting():
         st.markdown(lead)
     st.session_state.setdefault("seen_notes", tuple(default_store().notes))
+    cache.drawing()
     try:
         yield
     except EmbedkitError as error:
         st.error(str(error), icon=":material/error:")
     _tell_notes()
+    cache.drawing()
 
 
 def _tell_notes() -> None:
