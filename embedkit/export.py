@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from embedkit.maps import MadeMap, Settings
+    from embedkit.neighbors import Metric
     from embedkit.space import Space
 
 __all__ = [
@@ -22,12 +23,14 @@ __all__ = [
     "layers_script",
     "map_script",
     "methods_script",
+    "neighbors_table",
     "parquet",
     "pictures_lines",
     "pitfalls_script",
     "reader_script",
     "safe_cell",
     "safe_csv",
+    "selected_table",
     "towers_script",
     "vectors_table",
     "words_script",
@@ -58,6 +61,36 @@ def coordinates_table(made: MadeMap) -> pd.DataFrame:
     items = projection.space.items if projection.space is not None else tuple(map(str, range(len(projection.coords))))
     columns = {"item": items} | dict(zip("xyz", projection.coords.T, strict=False))
     return pd.DataFrame(columns | {"neighbors_kept": made.quality.point_recall})
+
+
+def selected_table(space: Space, items: Sequence[str], made: MadeMap) -> pd.DataFrame:
+    """Some items of a space with their columns, and with their coordinates where they are on the map."""
+    import pandas as pd
+
+    places = coordinates_table(made)
+    own = {name: f"map_{name}" for name in places.columns[1:]}
+    rows = pd.Index(places["item"]).get_indexer(list(items))
+    found = places.drop(columns="item").rename(columns=own).reindex(rows).reset_index(drop=True)
+    meta = space.meta.iloc[[space.row(item) for item in items]].reset_index(drop=True)
+    return pd.concat([pd.DataFrame({"item": list(items)}), meta, found.set_index(meta.index)], axis=1)
+
+
+def neighbors_table(space: Space, items: Sequence[str], k: int, metric: Metric) -> pd.DataFrame:
+    """The k nearest of each item, the nearest first, with their columns; "of" says whose neighbor each is."""
+    import pandas as pd
+
+    from embedkit.neighbors import search
+
+    at_once = max(1, 20_000_000 // space.n)  # scores: 80 MB
+    rows, found = [], []
+    for start in range(0, len(items), at_once):
+        part = list(items[start : start + at_once])
+        for item, near in zip(part, search(space, part, min(k, space.n), metric), strict=True):
+            for rank, each in enumerate((each for each in near if not each.asked), start=1):
+                rows.append(each.row)
+                found.append((item, rank, each.item, each.score))
+    table = pd.DataFrame(found, columns=["of", "rank", "item", metric])
+    return pd.concat([table, space.meta.iloc[rows].reset_index(drop=True)], axis=1)
 
 
 def vectors_table(space: Space, labels: Sequence[str] = ()) -> pd.DataFrame:

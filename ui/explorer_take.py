@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import html
 import io
 import zipfile
+from collections.abc import Callable
+from functools import cache as once
 
-import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from embedkit.export import coordinates_table, explorer_script, parquet, safe_csv, worksheet
+from embedkit.export import (
+    coordinates_table,
+    explorer_script,
+    neighbors_table,
+    parquet,
+    safe_csv,
+    selected_table,
+    worksheet,
+)
+from embedkit.figures.png import figure_png
+from embedkit.figures.svg import figure_svg
 from embedkit.files import FORMATS, space_bytes
 from embedkit.maps import MadeMap, Settings
-from embedkit.neighbors import Metric, search
+from embedkit.neighbors import Metric
+from embedkit.projection import projections
 from embedkit.space import Space
 from ui.controls import BIND
 from ui.explorer_open import Opened
-from ui.frame import link_note, presenting
+from ui.frame import MAP_NOTE, link_note, presenting
+
+MOST_SCORES = 100_000_000  # selected points x vectors whose neighbors are looked for in one file; seconds
 
 
 def take_away(
@@ -27,104 +42,209 @@ def take_away(
     k: int,
     metric: Metric,
     rows: tuple[str, ...],
-    figure: go.Figure | None,
+    figure: Callable[[], go.Figure] | go.Figure | None,
+    image: Callable[[], bytes] | None = None,
 ) -> None:
-    """The downloads, each made when it is asked for."""
+    """The downloads, each made when it is asked for; `image` is the map as PNG where plotly does not draw it."""
     if presenting():
         return
-    space = made.projection.space
-    assert space is not None
-    rows = tuple(item for item in rows if item in opened.whole)
     st.subheader("Take away", anchor=False)
-    if rows:
-        st.caption(f"Selected: {len(rows):,} points, {', '.join(rows[:5])}{' ...' if len(rows) > 5 else ''}")
-    with st.container(horizontal=True):
-        if rows:
-            chosen = opened.whole.take(rows)
-            st.download_button(
-                "Selected rows (CSV)",
-                lambda: safe_csv(chosen.meta.assign(item=chosen.items)),
-                "selected.csv",
-                "text/csv",
-                key="ex_get_rows",
-                on_click="ignore",
-                icon=":material/table_rows:",
-            )
-            st.download_button(
-                "Selected rows (Parquet)",
-                lambda: parquet(chosen),
-                "selected.parquet",
-                key="ex_get_rows_parquet",
-                on_click="ignore",
-                icon=":material/grid_on:",
-            )
-        if pick is not None:
-            st.download_button(
-                "Neighbors (CSV)",
-                lambda: safe_csv(_neighbors(opened, pick, k, metric)),
-                "neighbors.csv",
-                "text/csv",
-                key="ex_get_near",
-                on_click="ignore",
-                icon=":material/table:",
-            )
-        st.download_button(
-            "Coordinates (CSV)",
-            lambda: safe_csv(coordinates_table(made)),
-            "map.csv",
-            "text/csv",
-            key="ex_get_map",
-            on_click="ignore",
-            icon=":material/grid_on:",
-        )
-        if figure is not None:
-            drawn = figure
-            st.download_button(
-                "Figure (HTML, works offline)",
-                lambda: drawn.to_html(include_plotlyjs=True),
-                "map.html",
-                "text/html",
-                key="ex_get_figure",
-                on_click="ignore",
-                icon=":material/image:",
-            )
-        st.download_button(
-            "All vectors (Parquet)",
-            lambda: parquet(opened.whole),
-            "space.parquet",
-            key="ex_get_space",
-            on_click="ignore",
-            icon=":material/database:",
-        )
-        st.download_button(
-            "Worksheet (Markdown)",
-            lambda: worksheet("A map of vectors", _tasks(made)),
-            "worksheet-explorer.md",
-            "text/markdown",
-            key="ex_get_sheet",
-            on_click="ignore",
-            icon=":material/assignment:",
-        )
-    titles = {row.title: row.key for row in FORMATS.values() if row.write is not None}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        title = st.selectbox(
-            "All vectors in any format", list(titles), key="ex_format", bind=BIND, help="With names and columns."
-        )
-        format_key = titles[title or next(iter(titles))]
-        st.download_button(
-            "Save",
-            lambda: _saved(opened.whole, format_key),
-            f"vectors-{format_key}.zip",
-            key="ex_get_format",
-            on_click="ignore",
-            icon=":material/save:",
-        )
+    _points(opened, made, pick, k, metric, _known(opened, rows))
+    _map(opened, made, settings, figure, image)
+    _vectors(opened, made)
     link_note()
     with st.expander("The same in Python", icon=":material/code:", key="ex_code", on_change="rerun") as box:
         if box.open:
             st.code(
                 explorer_script(opened.method, settings, pick or "", k, opened.sample, opened.files), language="python"
             )
+
+
+def _points(opened: Opened, made: MadeMap, pick: str | None, k: int, metric: Metric, rows: tuple[str, ...]) -> None:
+    """Selected rows and neighbors."""
+    whole = opened.whole
+    if not rows and pick is None:
+        st.caption("Pick a point for its neighbors as a table; draw a lasso for the rows inside it.")
+        return
+    if rows:
+        st.caption(f"Selected: {len(rows):,} points, {', '.join(rows[:5])}{' ...' if len(rows) > 5 else ''}")
+    with st.container(horizontal=True):
+        if rows:
+            _button(
+                "Selected rows (CSV)",
+                "selected.csv",
+                lambda: safe_csv(selected_table(whole, rows, made)),
+                "rows",
+                "table_rows",
+                help="Names, columns, and where they stand on the map.",
+            )
+            _button(
+                "Selected rows (Parquet)",
+                "selected.parquet",
+                lambda: parquet(whole.take(rows)),
+                "rows_parquet",
+                "grid_on",
+                help="Names, columns and all numbers: opens here again, in DuckDB, Polars and pandas.",
+            )
+            most = max(1, MOST_SCORES // whole.n)
+            _button(
+                "Neighbors of the selected (CSV)",
+                "neighbors-of-selected.csv",
+                lambda: safe_csv(neighbors_table(whole, rows, k, metric)),
+                "rows_near",
+                "table",
+                help=f"The {k} nearest of each, of all {whole.n:,} vectors; of at most {most:,} selected points.",
+                disabled=len(rows) > most,
+            )
+        if pick is not None:
+            _button(
+                "Neighbors (CSV)",
+                "neighbors.csv",
+                lambda: safe_csv(neighbors_table(whole, [pick], k, metric)),
+                "near",
+                "table",
+                help=f"The {k} nearest of the pick, of all {whole.n:,} vectors.",
+            )
+
+
+def _map(
+    opened: Opened,
+    made: MadeMap,
+    settings: Settings,
+    figure: Callable[[], go.Figure] | go.Figure | None,
+    image: Callable[[], bytes] | None,
+) -> None:
+    """The map: its coordinates, and its picture."""
+    title, about = _caption(opened, made, settings)
+    with st.container(horizontal=True):
+        _button(
+            "Coordinates (CSV)",
+            "map.csv",
+            lambda: safe_csv(coordinates_table(made)),
+            "map",
+            "grid_on",
+            help="Of each point, with the share of its neighbors that the map keeps.",
+        )
+        if figure is not None:
+            drawn = once(figure if callable(figure) else lambda: figure)
+            turned = " Seen from the front corner, not as you turned it." if settings.dims == 3 else ""
+            _button(
+                "Figure (SVG)",
+                "map.svg",
+                lambda: figure_svg(drawn(), title=title, about=about),
+                "svg",
+                "polyline",
+                help=f"For papers and slides: sharp at any size, opens in any browser and drawing program.{turned}",
+            )
+            _button(
+                "Figure (PNG)",
+                "map.png",
+                lambda: figure_png(drawn(), title=title, about=about),
+                "png",
+                "image",
+                help=f"2,000 pixels wide, the whole map. The camera above the map saves the view as it is.{turned}",
+            )
+            _button(
+                "Figure (HTML, works offline)",
+                "map.html",
+                lambda: _page(drawn(), title, about),
+                "figure",
+                "html",
+                help="The map as it moves here, about 5 MB, with all that it needs.",
+            )
+        elif image is not None:
+            _button("Figure (PNG)", "map.png", image, "png", "image", help="The whole map, all points, as an image.")
+
+
+def _vectors(opened: Opened, made: MadeMap) -> None:
+    """All vectors in any format, and the sheet for a class."""
+    titles = {row.title: row.key for row in FORMATS.values() if row.write is not None}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        _button(
+            "All vectors (Parquet)",
+            "space.parquet",
+            lambda: parquet(opened.whole),
+            "space",
+            "database",
+            help="One file with names, columns and numbers.",
+        )
+        _button(
+            "Worksheet (Markdown)",
+            "worksheet-explorer.md",
+            lambda: worksheet("A map of vectors", _tasks(made)),
+            "sheet",
+            "assignment",
+            help="Tasks for a class about this map; the answers stand on a last page.",
+        )
+        title = st.selectbox(
+            "All vectors in any format",
+            list(titles),
+            key="ex_format",
+            bind=BIND,
+            help="With names and columns, as far as the format holds them.",
+            width=320,
+        )
+        format_key = titles[title or next(iter(titles))]
+        _button(
+            "Save",
+            f"vectors-{format_key}.zip",
+            lambda: _saved(opened.whole, format_key),
+            "format",
+            "save",
+            help="One zip, as some formats need two files; it opens here again.",
+        )
+
+
+def _button(
+    label: str, file: str, make: Callable[[], bytes | str], key: str, icon: str, help: str, disabled: bool = False
+) -> None:
+    kinds = {"csv": "text/csv", "html": "text/html", "svg": "image/svg+xml", "png": "image/png", "md": "text/markdown"}
+    st.download_button(
+        label,
+        make,
+        file,
+        kinds.get(file.rsplit(".", 1)[-1]),
+        key=f"ex_get_{key}",
+        help=help,
+        on_click="ignore",
+        icon=f":material/{icon}:",
+        disabled=disabled,
+    )
+
+
+def _known(opened: Opened, rows: tuple[str, ...]) -> tuple[str, ...]:
+    """The selected names that are among these vectors; a lasso may hold most of a million, so looked up once."""
+    known = st.session_state.get("ex_take")
+    if known is None or known[0] is not rows or known[1] != opened.whole.digest:
+        found = tuple(item for item in rows if item in opened.whole)
+        known = st.session_state["ex_take"] = (rows, opened.whole.digest, found)
+    names: tuple[str, ...] = known[2]
+    return names
+
+
+def _caption(opened: Opened, made: MadeMap, settings: Settings) -> tuple[str, str]:
+    """What a picture of the map says of itself once it stands elsewhere."""
+    q = made.quality
+    recipe = projections().get(settings.method)
+    named = recipe.title if recipe else settings.method
+    given = ", ".join(f"{name} {value:g}" for name, value in settings.params)
+    kept = f" Of its {q.k} true neighbors a point keeps {q.recall:.0%} near, in the mean." if q.k else ""
+    read = "" if settings.method == "pca" else f" {MAP_NOTE}"
+    about = f"{opened.stated}; {settings.metric}, {f'{given}, ' if given else ''}seed {settings.seed}.{kept}{read}"
+    return f"{opened.whole.title} by {named}", f"{opened.whole.title} by {named}: {about}"
+
+
+def _page(figure: go.Figure, title: str, about: str) -> str:
+    """The map in one HTML file, with plotly in it."""
+    shown = go.Figure(figure).update_layout(template="plotly_white")
+    body = shown.to_html(include_plotlyjs=True, full_html=False, config={"displaylogo": False, "scrollZoom": True})
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{html.escape(title)}</title></head>\n"
+        '<body style="font-family: system-ui, sans-serif; margin: 16px; color: #31333f">'
+        f"<h1 style='font-size: 1.4rem'>{html.escape(title)}</h1>\n{body}\n<p>{html.escape(about)}</p></body></html>\n"
+    )
 
 
 def _saved(space: Space, key: str) -> bytes:
@@ -134,13 +254,6 @@ def _saved(space: Space, key: str) -> bytes:
         for ending, data in space_bytes(space, key).items():
             packed.writestr(f"vectors{ending}", data)
     return buffer.getvalue()
-
-
-def _neighbors(opened: Opened, pick: str, k: int, metric: Metric) -> pd.DataFrame:
-    near = search(opened.whole, pick, min(k, opened.whole.n), metric)
-    return pd.DataFrame(
-        [(each.item, each.score, each.rank, each.asked) for each in near], columns=["item", metric, "rank", "asked"]
-    )
 
 
 def _tasks(made: MadeMap) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ lines and rectangles, annotations, a legend, a color bar. Anything else is refus
 from __future__ import annotations
 
 import re
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Bar", "Drawn", "Lines", "Marks", "Picture", "Scene", "Text", "outline", "scene_of"]
 
-INK, FAINT = "#31333F", "#D9DCE1"
+INK, SOFT, FAINT = "#31333F", "#5F6570", "#D9DCE1"
 FLAT, SPACE = ("scatter", "scattergl"), ("scatter3d",)
 Places = NDArray[np.float64]
 RGBA = tuple[int, int, int, float]
@@ -105,7 +106,7 @@ class Scene:
 
 
 def scene_of(figure: go.Figure, *, title: str = "", about: str = "", width: int = 1_000) -> Scene:
-    """The shapes of a map; three dimensions are seen by the figure's camera, in perspective.
+    """The shapes of a map, `about` as lines under it; three dimensions are seen by the figure's camera.
 
     Raises InputError for a trace, an axis or a shape that is not part of a map.
     """
@@ -138,7 +139,10 @@ def scene_of(figure: go.Figure, *, title: str = "", about: str = "", width: int 
         shapes += _bar(bar, right + 20, (top + bottom) / 2, (bottom - top) * float(bar.colorbar.len or 1))
     foot = bottom + (46 if framed and layout.xaxis.visible is not False else 6)
     legend, height = _legend(figure, width, foot)
-    return Scene(width, round(height + margin["b"]), (*shapes, *legend), title or head, about)
+    for row in textwrap.wrap(_said(about), int((width - 24) / wide("n", 12))):
+        height += 18
+        legend.append(Text(12, height, row, 12, color=rgba(SOFT)))
+    return Scene(width, round(height + max(margin["b"], 8)), (*shapes, *legend), title or head, about)
 
 
 def _flat(figure: go.Figure, box: tuple[float, float, float, float], framed: bool) -> list[Drawn]:

@@ -20,7 +20,7 @@ _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def figure_svg(figure: go.Figure, *, title: str = "Map", about: str = "", width: int = 1_000) -> bytes:
-    """A map of points as an SVG file in UTF-8, `width` pixels wide, with `title` and `about` for those who cannot see.
+    """A map of points as an SVG file in UTF-8, `width` pixels wide; `title` for those who cannot see it, `about` also under it.
 
     Three dimensions are seen by the figure's camera. Raises InputError for a figure that is no map.
     """
