@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,10 @@ def chart(figure: go.Figure, **options: Any) -> None:
         figure.update_traces(
             textfont={"size": 17}, selector=lambda trace: "text" in (getattr(trace, "mode", None) or "")
         )
-    st.plotly_chart(figure, config={"displaylogo": False, "scrollZoom": options.pop("zoom", False)}, **options)
+    name = re.sub(r"\W+", "-", str(options.get("alt") or "figure").split(";")[0])[:60].strip("-").lower()
+    camera = {"format": "png", "filename": name, "scale": 2}
+    config = {"displaylogo": False, "scrollZoom": options.pop("zoom", False), "toImageButtonOptions": camera}
+    st.plotly_chart(figure, config=config, **options)
 
 
 def ask(question: str, options: list[str], answer: str, because: str, key: str) -> None:
