@@ -148,7 +148,7 @@ def shuffled(space: Space, seed: int = 0) -> Space:
     """
     chance = np.random.default_rng(seed)
     vectors = np.stack([chance.permutation(column) for column in space.vectors.T], 1)
-    return Space(f"{space.key}/shuffled", f"{space.title}, shuffled", space.items, vectors)
+    return Space(f"{space.key}/shuffled", f"{space.title}, shuffled", space.items, vectors, space.meta)
 
 
 def sum_of(space: Space, typed: str) -> tuple[Vectors, tuple[str, ...]]:

@@ -317,6 +317,7 @@ def explorer_script(
     """
     params = "".join(f", {name}={value:g}" for name, value in settings.params)
     metric = f", metric={settings.metric!r}"
+    params += f", axes={list(settings.axes)!r}" if settings.axes else ""
     lines = ["import embedkit"]
     if method:
         lines += ["", f"space = embedkit.load({method!r})"]

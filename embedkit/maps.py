@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from embedkit.errors import InputError
 from embedkit.jobs import Job, Pool
-from embedkit.neighbors import Metric
-from embedkit.projection import MethodName, Projection, chosen_params, project
+from embedkit.neighbors import EXACT_LIMIT, Metric
+from embedkit.own_axes import OwnAxis
+from embedkit.projection import MethodName, Projection, chosen_params, project, recipe_of
 from embedkit.quality import Quality, measure
-from embedkit.space import Space
+from embedkit.space import Space, Vectors
 from embedkit.store import Entry, Store, default_store, recipe_key
 
 __all__ = [
@@ -30,17 +33,24 @@ __all__ = [
 ]
 
 TASK = "embedkit.maps:make_map"
+AT_ONCE = 5_000  # items whose straight map is made and measured within a run of the page
+KEPT = 8  # measured maps by own axes, a space
+LOOKED_AT = 400  # points of a larger map by own axes that say how far to believe it
+
+
+_measured: WeakKeyDictionary[Space, dict[tuple[str, str], Quality]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a map is made: method, dimensions, seed, metric, and the method's own parameters."""
+    """How a map is made: method, dimensions, seed, metric, the method's own parameters, and one's own axes."""
 
     method: MethodName = "umap"
     dims: int = 2
     seed: int = 0
     metric: Metric = "cosine"
     params: tuple[tuple[str, float], ...] = ()
+    axes: tuple[OwnAxis, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +64,8 @@ class MadeMap:
 def _recipe(space: Space, settings: Settings) -> dict[str, Any]:
     # Settings that n items cut to the same value are the same map.
     params = chosen_params(settings.method, dict(settings.params), space.n)
-    seed = 0 if settings.method == "pca" else settings.seed
-    return {
+    seed = 0 if settings.method in ("pca", "axes") else settings.seed
+    recipe = {
         "vectors_key": recipe_key("vectors", digest=space.digest),
         "method": settings.method,
         "dims": settings.dims,
@@ -63,6 +73,17 @@ def _recipe(space: Space, settings: Settings) -> dict[str, Any]:
         "metric": settings.metric,
         "params": {name: float(value) for name, value in sorted(params.items())},
     }
+    if settings.method == "axes":  # names and columns, which the vectors' key does not hold, decide where items stand
+        recipe["coords_key"] = recipe_key("coords", digest=_digest(_coords(space, settings)))
+    return recipe
+
+
+def _coords(space: Space, settings: Settings) -> Vectors:
+    return project(space, method="axes", dims=settings.dims, axes=settings.axes).coords
+
+
+def _digest(coords: Vectors) -> str:
+    return hashlib.blake2b(coords.tobytes(), digest_size=16).hexdigest() + f" {coords.shape}"
 
 
 def map_key(space: Space, settings: Settings) -> str:
@@ -73,7 +94,8 @@ def map_key(space: Space, settings: Settings) -> str:
 def _unpacked(entry: Entry, space: Space, settings: Settings) -> MadeMap:
     params = dict(entry.meta["params"])
     coords = np.asarray(entry.arrays["coords"], np.float32)
-    projection = Projection(coords, settings.method, params, settings.seed, space.key, settings.metric, space)
+    method, seed, metric = settings.method, settings.seed, settings.metric
+    projection = Projection(coords, method, params, seed, space.key, metric, space, settings.axes)
     recall = np.asarray(entry.arrays["point_recall"], np.float32)
     return MadeMap(projection, Quality(point_recall=recall, **entry.meta["quality"]))
 
@@ -92,27 +114,32 @@ def stored_map(space: Space, settings: Settings, store: Store | None = None) -> 
 
 
 def request_map(space: Space, settings: Settings, pool: Pool) -> MadeMap | Job:
-    """The map if it is there, else the job that makes it; PCA of up to 5,000 items is made on the spot.
+    """The map if it is there, else the job that makes it.
 
-    Raises InputError for settings out of bounds or too few items, before anything runs.
+    PCA of up to 5,000 items is made on the spot, and so are own axes of up to 50,000 (from 5,000 on a sample says how
+    far they can be believed). Raises InputError for settings out of bounds or too few items, before anything runs.
     """
-    from embedkit.projection import projections
-
+    straight = {"pca": AT_ONCE, "axes": EXACT_LIMIT}.get(settings.method, 0)
+    if settings.method == "axes" and space.n <= straight:
+        return result_now(space, settings)
     if made := stored_map(space, settings, pool.store):
         return made
-    least = projections()[settings.method].least
-    if space.n < least:
-        title = projections()[settings.method].title
-        raise InputError(f"{title} needs at least {least} items; here are {space.n}. PCA takes any number.")
-    if settings.method == "pca" and space.n <= 5_000:
+    made_by = recipe_of(settings.method)
+    if space.n < made_by.least:
+        raise InputError(
+            f"{made_by.title} needs at least {made_by.least} items; here are {space.n}. PCA takes any number."
+        )
+    if space.n <= straight:
         return result_now(space, settings)
     recipe = _recipe(space, settings)
-    if not pool.store.get_meta(recipe["vectors_key"]) and not pool.store.put(
-        recipe["vectors_key"], {"vectors": space.vectors}, {"title": space.title}, f"vectors of {space.title}"
-    ):
-        return result_now(space, settings)  # no room on the disk: slower, but it works
-    title = f"{projections()[settings.method].title} of {space.n:,} items"
-    return pool.submit(TASK, recipe, title=title)
+    given = {recipe["vectors_key"]: ("vectors", space.vectors)}
+    if settings.method == "axes":
+        given[recipe["coords_key"]] = ("coords", _coords(space, settings))
+    for key, (name, array) in given.items():
+        about = f"{name} of {space.title}"
+        if not pool.store.get_meta(key) and not pool.store.put(key, {name: array}, {"title": space.title}, about):
+            return result_now(space, settings)  # no room on the disk: slower, but it works
+    return pool.submit(TASK, recipe, title=f"{made_by.title} of {space.n:,} items")
 
 
 def result_of(job: Job, space: Space, settings: Settings) -> MadeMap:
@@ -131,10 +158,25 @@ def result_now(
         seed=settings.seed,
         metric=settings.metric,
         report=lambda fraction, text: report(0.9 * fraction, text),
+        axes=settings.axes,
         **dict(settings.params),
     )
     report(0.9, "Measuring how far the map can be believed")
+    if settings.method == "axes":
+        return MadeMap(projection, _measured_once(space, projection))
     return MadeMap(projection, measure(space, projection, metric=settings.metric))
+
+
+def _measured_once(space: Space, projection: Projection) -> Quality:
+    """How far a map by own axes can be believed; it is in no store, so the last few of a space are kept here."""
+    known, name = _measured.setdefault(space, {}), (_digest(projection.coords), projection.metric)
+    if name not in known:
+        most = LOOKED_AT if space.n > AT_ONCE else None
+        quality = measure(space, projection, metric=projection.metric, most=most)
+        while len(known) >= KEPT:
+            known.pop(next(iter(known)), None)
+        known[name] = quality
+    return known[name]
 
 
 def make_map(
@@ -146,13 +188,19 @@ def make_map(
     seed: int,
     metric: Metric,
     params: dict[str, float],
+    coords_key: str = "",
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Task of a worker: read the vectors from the store, project, measure."""
+    """Task of a worker: read the vectors from the store, project, measure; maps by own axes come with `coords_key`."""
     entry = default_store().get(vectors_key)
-    if entry is None:
+    placed = default_store().get(coords_key) if coords_key else None
+    if entry is None or (coords_key and placed is None):
         raise InputError("The vectors of this map are no longer kept. Open the page again.")
     vectors = entry.arrays["vectors"]
     space = Space(vectors_key, str(entry.meta.get("title", "")), tuple(map(str, range(len(vectors)))), vectors)
+    if placed is not None:
+        report(0.1, "Measuring how far the map can be believed")
+        projection = Projection(placed.arrays["coords"], method, {}, seed, vectors_key, metric, space)
+        return pack_map(MadeMap(projection, measure(space, projection, metric=metric)))
     settings = Settings(method, dims, seed, metric, tuple(params.items()))
     return pack_map(result_now(space, settings, lambda fraction, text: report(fraction, text)))
 

@@ -24,6 +24,7 @@ __all__ = [
     "OddOneOut",
     "analogy",
     "axis",
+    "axis_between",
     "cosine",
     "extremes",
     "knn_graph",
@@ -174,8 +175,8 @@ class Axis:
     """Coordinate of every item on a direction, and how much of each item the direction does not explain.
 
     `direction` has length 1 (d,); `coordinates` (n,) are the unit vectors projected on it, measured from the midpoint
-    of the two sets; `residual` (n,) is the length of what is left, so coordinate^2 + residual^2 is the squared distance
-    of the unit vector from the midpoint.
+    of the two sets, `middle` (d,); `residual` (n,) is the length of what is left, so coordinate^2 + residual^2 is the
+    squared distance of the unit vector from the midpoint.
     """
 
     direction: Vectors
@@ -184,22 +185,38 @@ class Axis:
     ends: tuple[tuple[str, ...], tuple[str, ...]]
 
 
+    middle: Vectors
 def axis(space: Space, pairs: Sequence[tuple[str, str]]) -> Axis:
     """The direction from the first to the second words of the pairs, averaged; raises UnknownItem and InputError."""
     if not pairs:
         raise InputError("An axis needs at least one pair of words, such as man-woman.")
     low, high = zip(*pairs, strict=True)
-    unit = space.unit.astype(np.float64)
-    below = unit[[space.row(item) for item in low]].mean(0)
-    above = unit[[space.row(item) for item in high]].mean(0)
+    first, second = (np.array([space.row(item) for item in end]) for end in (low, high))
+    return axis_between(space, first, second, (low, high))
+
+
+def axis_between(
+    space: Space, low: NDArray[np.int64], high: NDArray[np.int64], ends: tuple[tuple[str, ...], tuple[str, ...]]
+) -> Axis:
+    """The direction from the mean of the unit vectors in the rows `low` to that of those in `high`.
+
+    `ends` says what the two are called. Raises InputError when both are the same point.
+    """
+    below = space.unit[low].mean(0, dtype=np.float64)
+    above = space.unit[high].mean(0, dtype=np.float64)
     length = float(np.linalg.norm(above - below))
     if length < 1e-6:
-        raise InputError(f"The two ends of the axis, {', '.join(low)} and {', '.join(high)}, are the same point.")
-    direction = (above - below) / length
-    offsets = unit - (above + below) / 2
-    coordinates = offsets @ direction
-    residual = np.sqrt(np.maximum((offsets**2).sum(1) - coordinates**2, 0))
-    return Axis(direction.astype(np.float32), coordinates.astype(np.float32), residual.astype(np.float32), (low, high))
+        said = " and ".join(", ".join(end) for end in ends)
+        raise InputError(f"The two ends of the axis, {said}, are the same point.")
+    direction, middle = (above - below) / length, (above + below) / 2
+    coordinates, residual = np.empty(space.n, np.float32), np.empty(space.n, np.float32)
+    block = max(1, BLOCK_BYTES // (8 * space.d))  # in double, but not all at once
+    for start in range(0, space.n, block):
+        offsets = space.unit[start : start + block] - middle
+        along = offsets @ direction
+        coordinates[start : start + block] = along
+        residual[start : start + block] = np.sqrt(np.maximum((offsets**2).sum(1) - along**2, 0))
+    return Axis(direction.astype(np.float32), coordinates, residual, ends, middle.astype(np.float32))
 
 
 def extremes(space: Space, column: int, k: int = 6) -> tuple[tuple[str, ...], tuple[str, ...]]:

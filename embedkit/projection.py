@@ -1,8 +1,8 @@
-"""project(space) -> Projection: PCA, t-SNE, UMAP and PaCMAP in two or three dimensions, from the one kNN graph."""
+"""project(space) -> Projection in 2-D or 3-D: PCA, t-SNE, UMAP, PaCMAP, from the one kNN graph, or one's own axes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,13 +11,27 @@ from numpy.typing import NDArray
 
 from embedkit.errors import InputError
 from embedkit.neighbors import Metric, knn_graph, search
-from embedkit.space import Space, Vectors
+from embedkit.own_axes import OwnAxis, default_axes, drawn, place_on
+from embedkit.space import Space, Vectors, frozen
 
-__all__ = ["Projection", "Recipe", "chosen_params", "epochs_of", "near_layout", "place", "project", "projections"]
+__all__ = [
+    "OWN_AXES",
+    "OwnAxis",
+    "Projection",
+    "Recipe",
+    "chosen_params",
+    "epochs_of",
+    "near_layout",
+    "place",
+    "project",
+    "projections",
+    "recipe_of",
+]
 
 WIDE = 1_000  # numbers a vector, above which decomposing the d x d covariance takes seconds
 
-MethodName = Literal["pca", "tsne", "umap", "pacmap"]
+MethodName = Literal["pca", "tsne", "umap", "pacmap", "axes"]
+NEAR = 10  # items that say where a new vector stands along a column
 Report = Callable[[float, str], None]  # fraction done and what is being done; may raise to stop
 
 
@@ -69,14 +83,27 @@ _RECIPES: dict[str, Recipe] = {
 }
 
 
+OWN_AXES = Recipe(
+    "Own axes",
+    "as Custom in the Embedding Projector",
+    {},
+    {},
+    1,
+    "Straight: from what you name at one end to what you name at the other. Any seed gives the same.",
+)
+
+
 def projections() -> dict[str, Recipe]:
-    """The projection methods by name."""
+    """The projection methods by name that need to be told nothing; `OWN_AXES` is the recipe of "axes"."""
     return dict(_RECIPES)
 
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """Coordinates of a space in 2-D or 3-D: `coords` float32 (n, dims), read-only, with the recipe that made them."""
+    """Coordinates of a space in 2-D or 3-D: `coords` float32 (n, dims), read-only, with the recipe that made them.
+
+    `axes` are those of the method "axes"; see embedkit.own_axes.
+    """
 
     coords: Vectors
     method: MethodName
@@ -85,6 +112,7 @@ class Projection:
     space_key: str
     metric: Metric = "cosine"
     space: Space | None = field(default=None, repr=False)
+    axes: tuple[OwnAxis, ...] = ()
 
     @property
     def dims(self) -> int:
@@ -106,22 +134,32 @@ def project(
     seed: int = 0,
     metric: Metric = "cosine",
     report: Report | None = None,
+    axes: Sequence[OwnAxis] = (),
     **params: float,
 ) -> Projection:
     """Project a space to a map.
 
     `perplexity` (t-SNE) and `n_neighbors` (UMAP, PaCMAP) are cut to what n items allow; `params` of the result holds
     what was used. All three read `knn_graph(space, metric=metric)` and start from PCA, which keeps the large
-    arrangement (Kobak and Linderman 2021). Same seed, same bytes. Raises InputError with the limit.
+    arrangement (Kobak and Linderman 2021). Same seed, same bytes. The method "axes" takes two or three `axes`, each a
+    pair (from, to) or a column of numbers, and finds some where none are given. Raises InputError with the limit.
     """
     chosen = chosen_params(method, params, space.n)
-    recipe = _RECIPES[method]
+    recipe = recipe_of(method)
+    if axes and method != "axes":
+        raise InputError(f"{recipe.title} finds its own axes; yours are for method='axes'.")
+    if method == "axes":
+        own = tuple(each if isinstance(each, str) else (each[0], each[1]) for each in axes) or default_axes(space, dims)
+        dims = len(own)
     if dims not in (2, 3):
         raise InputError(f"A map has 2 or 3 dimensions, not {dims}.")
     if space.n < recipe.least:
         raise InputError(
             f"{recipe.title} needs at least {recipe.least} items; this space has {space.n}. PCA takes any."
         )
+    if method == "axes":
+        coords = frozen(np.stack([drawn(space, each).coordinates for each in own], 1))
+        return Projection(coords, method, chosen, seed, space.key, metric, space, own)
     tell = report or (lambda fraction, text: None)
     if method == "pca":
         coords = _pca(space.vectors, dims)[0]
@@ -135,11 +173,18 @@ def project(
     return Projection(_signed(turned), method, chosen, seed, space.key, metric, space)
 
 
+def recipe_of(method: str) -> Recipe:
+    """What a menu must know of a method, also of "axes"; raises InputError for an unknown one."""
+    if method == "axes":
+        return OWN_AXES
+    if method not in _RECIPES:
+        raise InputError(f"There is no projection '{method}'; use one of {', '.join([*_RECIPES, 'axes'])}.")
+    return _RECIPES[method]
+
+
 def chosen_params(method: str, params: dict[str, float], n: int) -> dict[str, float]:
     """Defaults, overlaid with `params`, cut to what n items allow; raises InputError with the limit."""
-    recipe = _RECIPES.get(method)
-    if recipe is None:
-        raise InputError(f"There is no projection '{method}'; use one of {', '.join(_RECIPES)}.")
+    recipe = recipe_of(method)
     chosen = dict(recipe.defaults)
     for name, value in params.items():
         if name not in recipe.bounds:
@@ -327,13 +372,17 @@ def _nearest_rows(space: Space, vectors: Vectors, k: int, metric: Metric) -> tup
 def place(space: Space, projection: Projection, vectors: Vectors) -> Vectors:
     """Coordinates (m, dims) of new vectors (m, d) on an existing map of `space`; the map itself does not move.
 
-    PCA multiplies; the others start at the mean of the nearest items on the map and let them settle there.
+    PCA and own axes multiply; along a column, which a new vector lacks, it stands at the mean of its ten nearest items.
+    The others start at the mean of the nearest items on the map and let them settle there.
     """
     vectors = np.asarray(vectors, np.float32)
     if vectors.ndim != 2 or vectors.shape[1] != space.d:
         raise InputError(f"New vectors of shape {vectors.shape} do not fit a space of {space.d} dimensions.")
     if len(vectors) == 0:
         return np.empty((0, projection.dims), np.float32)
+    if projection.method == "axes":
+        near = _nearest_rows(space, vectors, min(NEAR, space.n), projection.metric)[0]
+        return np.stack([place_on(space, each, vectors, near) for each in projection.axes], 1)
     if projection.method == "pca":
         coords, mean, components = _pca(space.vectors, projection.dims)
         flip = np.where((coords[np.abs(coords).argmax(0), np.arange(projection.dims)]) < 0, -1, 1)

@@ -55,11 +55,19 @@ def map_neighbors(projection: Projection, k: int, rows: NDArray[np.int64] | None
     return near
 
 
-def measure(space: Space, projection: Projection, k: int = 10, metric: Metric = "cosine", seed: int = 0) -> Quality:
+def measure(
+    space: Space,
+    projection: Projection,
+    k: int = 10,
+    metric: Metric = "cosine",
+    seed: int = 0,
+    most: int | None = None,
+) -> Quality:
     """Measure a projection of `space`; k is cut to what n allows (2k < n).
 
     Up to 2,000 points all ranks are counted; beyond that for a seeded sample of 2,000 points against all n. Beyond
     50,000 the true neighbors are looked for, exactly, for the sample alone, which falls to 100 at 1,000,000.
+    With `most` so it is for more points than that, and the sample is no larger: quick, as it takes no graph.
     """
     if len(projection.coords) != space.n:
         raise InputError(f"The map has {len(projection.coords):,} points, the space {space.n:,} items.")
@@ -67,9 +75,10 @@ def measure(space: Space, projection: Projection, k: int = 10, metric: Metric = 
     if k == 0:
         return Quality(0, 1.0, 1.0, 1.0, 1.0, np.ones(n, np.float32), n)
     rng = np.random.default_rng(seed)
-    most = SAMPLE if n <= EXACT_LIMIT else int(min(SAMPLE, max(FEWEST, SCORES // n)))
-    rows = np.arange(n) if n <= SAMPLE else np.sort(rng.choice(n, most, replace=False))
-    if n <= EXACT_LIMIT:
+    limit = SAMPLE if n <= EXACT_LIMIT else int(min(SAMPLE, max(FEWEST, SCORES // n)))
+    limit = limit if most is None else min(limit, most)
+    rows = np.arange(n) if n <= limit else np.sort(rng.choice(n, limit, replace=False))
+    if n <= EXACT_LIMIT and (most is None or n <= most):
         true = knn_graph(space, k, metric).indices
         near = map_neighbors(projection, k)
         point_recall = _overlap(true, near)

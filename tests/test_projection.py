@@ -124,7 +124,7 @@ def test_one_dimension_leaves_the_second_axis_at_zero() -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"method": "mds"}, "no projection 'mds'; use one of pca, tsne, umap, pacmap"),
+        ({"method": "mds"}, "no projection 'mds'; use one of pca, tsne, umap, pacmap, axes"),
         ({"dims": 4}, "2 or 3 dimensions, not 4"),
         ({"method": "tsne", "perplexity": 1}, "perplexity must lie between 2 and 100, not 1"),
         ({"method": "tsne", "perplexity": float("nan")}, "perplexity must lie between 2 and 100, not nan"),
