@@ -161,9 +161,9 @@ def _near(asked: argparse.Namespace) -> None:
 
 
 def _open(asked: argparse.Namespace) -> None:
-    from embedkit.explore import keep_space
     from embedkit.files import open_files, save_space
     from embedkit.files.formats import format_for
+    from embedkit.files.keeping import keep_opened
     from embedkit.store import default_store
 
     if asked.format and not asked.to:
@@ -178,14 +178,7 @@ def _open(asked: argparse.Namespace) -> None:
         saved = save_space(opened.space, asked.to, asked.format)
         print(*saved.said, f"Written: {', '.join(map(str, saved.files))}", sep="\n")
         return
-    key = keep_space(
-        opened.space,
-        default_store(),
-        said=opened.said,
-        odd=opened.odd,
-        files=[Path(name).name for name in asked.files],
-        pictures=opened.images,
-    )
+    key = keep_opened(opened, [Path(name).name for name in asked.files], default_store())
     print(f"With the app running (make run): {EXPLORER}{key}")
 
 

@@ -175,13 +175,15 @@ class Kept:
     """A space that lies in the store, with what came with it.
 
     `said` are sentences on what was understood of its files, those in `odd` on what does not line up; `files` their
-    names. `pictures` uint8 (n, height, width, 1 or 3), where each item has one.
+    names, opened "by upload" or "from the command line". `pictures` uint8 (n, height, width, 1 or 3), where each item
+    has one.
     """
 
     space: Space
     said: tuple[str, ...] = ()
     odd: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    way: str = ""
     pictures: NDArray[np.uint8] | None = None
 
 
@@ -192,12 +194,13 @@ def keep_space(
     said: Sequence[str] = (),
     odd: Sequence[str] = (),
     files: Sequence[str] = (),
+    way: str = "",
     pictures: NDArray[np.uint8] | None = None,
 ) -> str:
     """Put a space into the store for another page or process, and return its key; equal ones are kept once.
 
-    `said`, `odd`, `files` and `pictures`, uint8 (n, height, width, 1 or 3), come back with it: see `Kept`. Pictures
-    are kept with at most 64 pixels a side, and that is added to `said`. Raises InputError where the disk is full.
+    What else is given comes back with it: see `Kept`. Pictures are kept with at most 64 pixels a side, and that is
+    added to `said`. Raises InputError where the disk is full.
     """
     import hashlib
 
@@ -214,7 +217,7 @@ def keep_space(
     if pictures is not None:
         meta.update(repr(pictures.shape).encode())
         meta.update(np.ascontiguousarray(pictures).data)
-    about: dict[str, Any] = {"said": list(said), "odd": list(odd), "files": list(files)}
+    about: dict[str, Any] = {"said": list(said), "odd": list(odd), "files": list(files), "way": way}
     key = recipe_key("space", digest=space.digest, title=space.title, key=space.key, meta=meta.hexdigest(), **about)
     if store.get_meta(key) is not None:
         return key
@@ -233,10 +236,13 @@ def kept(store: Store, key: str) -> Kept:
     known = bool(re.fullmatch(r"[0-9a-f]{32}", key))
     entry = store.get(key) if known else None
     if entry is None or "parquet" not in entry.arrays:
-        raise InputError("These vectors are no longer kept here. Open their files again, or send them again.")
+        raise InputError(
+            "These vectors are no longer kept here: what people open goes when the server stops, or when it needs the "
+            "room. Open their files again, or send them again."
+        )
     space = Space.from_parquet(io.BytesIO(np.asarray(entry.arrays["parquet"]).tobytes()))
     said, odd, files = (tuple(map(str, entry.meta.get(name, ()))) for name in ("said", "odd", "files"))
-    return Kept(space, said, odd, files, entry.arrays.get("pictures"))
+    return Kept(space, said, odd, files, str(entry.meta.get("way", "")), entry.arrays.get("pictures"))
 
 
 def kept_space(store: Store, key: str) -> Space:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from ui import explorer_compare, explorer_map, explorer_noise
 from ui.controls import choice
-from ui.explorer_open import opened
+from ui.explorer_open import empty, escaped, opened
 from ui.frame import page
 
 VIEWS = {"Map": explorer_map.view, "Noise and settings": explorer_noise.view}
@@ -20,8 +20,10 @@ with page(
         left, right = st.columns([1, 3], gap="medium")
         with left:
             found = opened()
-            settings = explorer_map.settings_form() if found else None
+            settings = explorer_map.settings_form(found) if found else None
         with right:
             if found and settings:
-                st.caption(f"{found.whole.title}: {found.stated}.")
+                st.caption(f"{escaped(found.whole.title)}: {found.stated}.")
                 VIEWS[name](found, settings)
+            else:
+                empty()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import re
 import zipfile
 from collections.abc import Iterator
@@ -11,14 +12,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from pages_help import explorer, open_page, opened_box, table, text, workers
+from pages_help import explorer, open_page, opened_box, press, run_until, table, text, workers
+from PIL import Image
+from streamlit.testing.v1 import AppTest
 
 import embedkit
 from embedkit.compare import compare
-from embedkit.explore import keep_space
-from embedkit.files import open_files
+from embedkit.explore import keep_space, kept
+from embedkit.files import FORMATS, open_files, space_bytes
+from embedkit.files.keeping import keep_opened
 from embedkit.jobs import Pool
 from embedkit.space import Space
+from ui.explorer_open import escaped
 
 CALM = {"ex_method": "PCA"}
 RNG = np.random.default_rng(0)
@@ -107,23 +112,259 @@ def test_a_key_that_is_not_kept_is_one_sentence() -> None:
     assert "no longer kept here" in " ".join(each.value for each in at.error)
 
 
-def test_files_that_are_given_open_with_what_was_understood() -> None:
+CSV = b"name,kind,a,b\nx,p,1,2\ny,q,3,4\nz,p,5,7\nw,q,-1,2\n"
+
+
+def drop(at: AppTest, *files: tuple[str, bytes]) -> AppTest:
+    """The page after these files were dropped on it together."""
+    given = [(name, data, "application/octet-stream") for name, data in files]
+    at.get("file_uploader")[0].set_value(given)
+    return at.run()
+
+
+def opened_key(at: AppTest) -> str:
+    return str(at.text_input(key="ex_open").value)
+
+
+def errors(at: AppTest) -> str:
+    return " ".join(each.value for each in at.error)
+
+
+def test_without_files_it_says_what_opens_and_offers_what_is_here() -> None:
     at = explorer(ex_src="Own files", **CALM)
-    assert "Open vectors: .npy" in " ".join(each.value for each in at.info)
-    table_ = "name,a,b\nx,1,2\ny,3,4\nz,5,6\n"
-    at.get("file_uploader")[0].set_value(("t.csv", table_.encode(), "text/csv")).run()
     assert not at.exception
     assert not at.error
-    assert "3 vectors of 2 numbers" in text(at)
-    assert re.fullmatch(r"[0-9a-f]{32}", at.text_input(key="ex_open").value)
+    said = text(at)
+    endings = {suffix for row in FORMATS.values() for suffix in row.suffixes[:1]}
+    assert [each for each in sorted(endings) if each not in said] == []
+    assert "200 MB" in said
+    assert "2 GB" in said
+    press(at, "Handwritten digits, autoencoder")
+    assert "Handwritten digits, autoencoder: 1,797" in text(at) or "1,797 vectors of" in text(at)
 
 
-def test_a_broken_file_is_one_sentence() -> None:
-    at = explorer(ex_src="Own files", **CALM)
-    at.get("file_uploader")[0].set_value(("t.npy", b"\x93NUMPY\x01\x00garbage", "x")).run()
+def test_the_small_file_to_try_opens() -> None:
+    space = embedkit.load("images/pixels")
+    data = space_bytes(space.take(space.items[:200]), "csv")[".csv"]
+    at = drop(explorer(ex_src="Own files", **CALM), ("digits.csv", data))
+    assert not at.error
+    assert "200 vectors of 64 numbers" in text(at)
+
+
+def test_files_that_are_given_open_with_what_was_understood() -> None:
+    at = drop(explorer(ex_src="Own files", **CALM), ("t.csv", CSV))
     assert not at.exception
-    assert at.error
-    assert "t.npy" in at.error[0].value
+    assert not at.error
+    assert not at.warning
+    assert "t: 4 vectors of 2 numbers" in text(at)
+    assert re.fullmatch(r"[0-9a-f]{32}", opened_key(at))
+    assert "Read as CSV, TSV: 't.csv' has 4 rows" in text(at)
+    assert "Kept as columns: 'kind'" in text(at)
+    assert at.selectbox(key="ex_opened").options == ["t, 4 x 2"]
+
+
+def test_what_does_not_line_up_stands_out_and_nothing_is_dropped() -> None:
+    table_ = b"name,kind,a,b\nx,p,1,2\nx,q,3,4\nz,p,5\nw,q,-1,nan\n,q,2,2\nv,q,1,1\n"
+    at = drop(explorer(ex_src="Own files", **CALM), ("t.csv", table_))
+    (warned,) = at.warning
+    for part in ("row 4", "row 5", "had no name"):
+        assert part in warned.value
+    assert "More that does not line up" in at.expander[1].label
+    made = open_files([("t.csv", table_)])
+    assert len(made.odd) == 4
+    assert [each for each in made.said if escaped(each) not in text(at)] == []
+
+
+def test_the_link_of_a_file_tells_what_was_understood_in_another_visit(pool: Pool) -> None:
+    at = drop(explorer(ex_src="Own files", **CALM), ("a_b.csv", CSV.replace(b"y,q", b"x,q")))
+    other = explorer(ex_src="Own files", ex_open=opened_key(at), **CALM)
+    assert not other.exception
+    assert not other.error
+    assert other.selectbox(key="ex_opened").options == ["a_b, 4 x 2"]
+    assert other.selectbox(key="ex_opened").value == opened_key(at)
+    assert "more than once" in other.warning[0].value
+    assert "a\\_b.csv" in text(other)
+
+
+def test_what_the_command_line_opened_is_told_by_its_link(pool: Pool, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(CSV.replace(b"3,4", b"3,nan"))
+    opened = open_files([tmp_path / "t.csv"])
+    key = keep_opened(opened, ["t.csv"], pool.store)
+    at = explorer(ex_src="Own files", ex_open=key, **CALM)
+    assert "row 3" in at.warning[0].value
+    assert "3 vectors of 2 numbers" in text(at)
+
+
+def test_a_broken_file_is_one_sentence_and_the_map_stays() -> None:
+    at = explorer(ex_src="Own files", **CALM)
+    broken = ("t.npy", b"\x93NUMPY\x01\x00garbage")
+    drop(at, broken)
+    assert not at.exception
+    assert "t.npy" in errors(at)
+    drop(at, ("good.csv", CSV))
+    assert not at.error
+    key = opened_key(at)
+    drop(at, broken)
+    assert "t.npy" in errors(at)
+    assert "What was open before is still here" in text(at)
+    assert opened_key(at) == key
+    assert "good: 4 vectors of 2 numbers" in text(at)
+    assert at.get("plotly_chart")
+    at.run()
+    assert "t.npy" in errors(at)  # as long as it lies in the field
+    drop(at)
+    assert not at.error
+    assert "good: 4 vectors of 2 numbers" in text(at)
+    drop(at, ("next.csv", CSV + b"u,p,9,9\n"))
+    assert not at.error
+    assert "next: 5 vectors of 2 numbers" in text(at)
+
+
+def test_vectors_of_this_visit_are_chosen_by_their_titles() -> None:
+    at = drop(explorer(ex_src="Own files", **CALM), ("one.csv", CSV))
+    first = opened_key(at)
+    drop(at, ("one.csv", CSV + b"u,p,9,9\n"))
+    drop(at, ("one.csv", CSV.replace(b"-1,2", b"-1,3")))
+    box = at.selectbox(key="ex_opened")
+    assert box.options == ["one, 4 x 2", "one, 5 x 2", "one, 4 x 2 (2)"]
+    box.set_value(first).run()
+    assert opened_key(at) == first
+    assert first in at.query_params["ex_open"]
+    at.selectbox(key="ex_src").set_value("Handwritten digits, pixels").run()
+    assert "1,797 vectors" in text(at)
+    at.selectbox(key="ex_src").set_value("Own files").run()
+    assert opened_key(at) == first
+    assert not at.error
+    assert "one: 4 vectors of 2 numbers" in text(at)
+
+
+def test_a_file_with_odd_names_is_shown_as_it_is() -> None:
+    table_ = b"name,*kind*,a,b\n:red[x],$1$,1,2\n<b>y</b>,q_q_q,3,4\n"
+    at = drop(explorer(ex_src="Own files", ex_pick="<b>y</b>", **CALM), ("# a_b_c [x](y).csv", table_))
+    assert not at.exception
+    assert not at.error
+    assert "\\# a\\_b\\_c \\[x\\](y): 2 vectors" in text(at)
+
+
+WRONG = {
+    "empty.csv": (b"", "is empty"),
+    "empty.npy": (b"", "is empty"),
+    "setup.exe": (b"MZ\x90\x00" + bytes(range(256)), "setup.exe"),
+    "page.html": (b"<!DOCTYPE html><html></html>", "web page"),
+    "model.pkl": (pickle.dumps({"a": [1, 2]}), "pickle"),
+    "words.csv": (b"a,b\nc,d\n", "words.csv"),
+    "climb.zip": (None, ""),
+    "letter.docx": (None, "Office"),
+}
+
+
+def packed(**files: str) -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name.replace("__", "/"), content)
+    return held.getvalue()
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_nonsense_is_refused_in_a_sentence(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, part = WRONG[name]
+    if name == "letter.docx":
+        data = packed(word__document="<x/>", other="x")
+    if name == "climb.zip":
+        data = packed(**{"..__..__etc__vectors.csv": "name,a,b\nx,1,2\ny,3,4\nz,5,9\n"})
+    monkeypatch.chdir(tmp_path)
+    at = drop(explorer(ex_src="Own files", **CALM), (name, data or b""))
+    assert not at.exception
+    if name == "climb.zip":  # what is in it opens; its path leads nowhere
+        assert "3 vectors of 2 numbers" in text(at)
+    else:
+        assert len(at.error) == 1
+        assert part in errors(at)
+        assert "Open your own vectors" in text(at)
+    assert not list(tmp_path.iterdir())
+    if name == "model.pkl":
+        assert "pickle.load" in at.code[0].value
+
+
+def test_files_that_do_not_belong_together_are_refused_together() -> None:
+    more = CSV.replace(b"x,p", b"o,p")
+    at = drop(explorer(ex_src="Own files", **CALM), ("a.npy", npy(4)), ("b.npy", npy(5)), ("c.csv", more))
+    assert not at.exception
+    assert "More than one file holds vectors" in errors(at)
+    assert "Take out what does not belong" in text(at)
+    drop(at, ("a.npy", npy(4)), ("c.csv", more))
+    assert not at.error
+    assert "4 vectors of 3 numbers" in text(at)
+
+
+def npy(n: int, d: int = 3) -> bytes:
+    held = io.BytesIO()
+    np.save(held, RNG.normal(size=(n, d)).astype(np.float32))
+    return held.getvalue()
+
+
+def test_more_than_is_opened_by_upload_names_value_and_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    from embedkit.files.given import Limits
+
+    small = Limits("by upload", 6 * 2**20)
+    monkeypatch.setattr("embedkit.files.keeping.UPLOAD", small)
+    at = drop(explorer(ex_src="Own files", **CALM), ("a.npy", npy(2**19, 4)))
+    assert not at.exception
+    assert "'a.npy' has 8 MB; at most 6 MB are opened by upload" in errors(at)
+
+
+def texts() -> bytes:
+    return "\n".join(f"a {color} {thing}" for color in ("red", "blue") for thing in ("dog", "car", "tree")).encode()
+
+
+def test_texts_are_embedded_by_a_worker_with_progress(pool: Pool) -> None:
+    at = drop(explorer(ex_src="Own files", **CALM), ("texts.txt", texts()))
+    assert not at.exception
+    assert at.progress
+    assert "texts.txt" in at.progress[0].text
+    assert [each for each in at.button if each.label == "Stop"]
+    run_until(at, lambda page: not page.progress and "6 vectors of 384 numbers" in text(page))
+    assert "MiniLM made 384 numbers of each line" in text(at)
+    assert kept(pool.store, opened_key(at)).way == "by upload"
+
+
+def test_a_long_reading_goes_on_while_other_vectors_are_shown_and_can_be_stopped(pool: Pool) -> None:
+    at = drop(explorer(ex_src="Own files", **CALM), ("good.csv", CSV))
+    before = uploads_in(pool)
+    drop(at, ("texts.txt", texts() * 200))
+    assert at.progress
+    assert "good: 4 vectors of 2 numbers" in text(at)
+    at.selectbox(key="ex_src").set_value("Handwritten digits, pixels").run()
+    at.selectbox(key="ex_src").set_value("Own files").run()
+    assert at.progress
+    press(at, "Stop")
+    run_until(at, lambda page: not page.progress)
+    assert "was stopped" in errors(at)
+    assert "good: 4 vectors of 2 numbers" in text(at)
+    assert uploads_in(pool) == before
+
+
+def uploads_in(pool: Pool) -> set[str]:
+    """Entries of the store that are the bytes of files."""
+    return {each.name for each in pool.store.root.rglob("*.ek") if b'"kind": "bytes"' in each.read_bytes()[:600]}
+
+
+def test_a_zip_of_pictures_brings_them_along(pool: Pool) -> None:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as archive:
+        for n, color in enumerate([(255, 0, 0), (0, 255, 0), (0, 0, 255), (9, 9, 9)]):
+            inner = io.BytesIO()
+            Image.new("RGB", (40, 40), color).save(inner, "PNG")
+            archive.writestr(f"{'ab'[n % 2]}/p{n}.png", inner.getvalue())
+    at = drop(explorer(ex_src="Own files", **CALM), ("pictures.zip", held.getvalue()))
+    assert not at.exception
+    assert not at.error
+    assert "4 vectors of 3,072 numbers" in text(at) or "4 vectors of 3072 numbers" in text(at)
+    found = kept(pool.store, opened_key(at))
+    assert found.pictures is not None
+    assert found.pictures.shape == (4, 32, 32, 3)
+    assert tuple(found.pictures[1, 16, 16]) == (0, 255, 0)
 
 
 def test_all_points_are_drawn_by_our_own_component(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:

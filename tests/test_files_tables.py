@@ -254,3 +254,15 @@ def test_json_of_other_shapes(text: str, items: tuple[str, ...]) -> None:
 def test_json_that_does_not_open(text: str) -> None:
     with pytest.raises(EmbedkitError):
         opened(text, "x.json")
+
+def test_names_that_hold_numbers_are_no_vectors_beside_numbered_columns() -> None:
+    table = b"item,v1,v2,v3\n0 (0),1,2,3\n7 (1),4,5,6\n8 (2),7,8,9\n"
+    opened = open_files([("digits.csv", table)])
+    assert opened.space.items == ("0 (0)", "7 (1)", "8 (2)")
+    assert opened.space.d == 3
+    opened = open_files([("plates.csv", table.replace(b"(", b"").replace(b")", b""))])
+    assert opened.space.items == ("0 0", "7 1", "8 2")
+    assert open_files([("a.csv", b"name,what\nx,1 2\ny,3 4\n")]).space.d == 2
+    for name in ("0 (0)", "7 (1)"):
+        with pytest.raises(InputError):
+            open_files([("a.csv", f"item\n{name}\n{name}\n".encode())])

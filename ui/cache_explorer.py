@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from embedkit import explore
 from embedkit.clusters import Clusters, request_clusters
 from embedkit.compare import Comparison, compare
+from embedkit.files import UPLOAD, open_files
+from embedkit.files.given import shown
+from embedkit.files.keeping import keep_opened, store_upload
 from embedkit.jobs import Job
 from embedkit.neighbors import Metric
 from embedkit.sources.picture_sets import load_pictures
@@ -18,11 +21,51 @@ from embedkit.space import Space
 from ui import cache
 
 
-def keep_space(found: Space, pictures: NDArray[np.uint8] | None = None, **about: Sequence[str]) -> str:
-    """A space handed to another page, or a person's own, with what `explore.Kept` holds: its key in the store."""
-    key = explore.keep_space(found, cache.pool().store, pictures=pictures, **about)
+def keep_space(found: Space, pictures: NDArray[np.uint8] | None = None) -> str:
+    """A space handed to another page, with a picture of each item where there is one: its key in the store."""
+    key = explore.keep_space(found, cache.pool().store, pictures=pictures)
     cache.forget_later(key)
     return key
+
+
+def keep_upload(files: Sequence[tuple[str, bytes]]) -> str:
+    """Open uploaded files here and now, and return their key in the store; raises what `open_files` raises."""
+    opened = open_files(files, limits=UPLOAD)
+    key = keep_opened(opened, [name for name, _ in files], cache.pool().store, UPLOAD)
+    cache.forget_later(key)
+    return key
+
+
+def request_upload(files: Sequence[tuple[str, bytes]]) -> Job:
+    """The job that opens uploaded files; raises InputError where they are too large, or the disk is full."""
+    keys = store_upload(files, cache.pool().store)
+    names = [name for name, _ in files]
+    title = f"Opening {shown(names[0], 30)}" + f" and {len(names) - 1} more" * (len(names) > 1)
+    job = cache.pool().submit("embedkit.files.keeping:open_uploaded", {"names": names, "keys": keys}, title=title)
+    for key in (*keys, job.key):
+        cache.forget_later(key)
+    return job
+
+
+def uploaded(job: Job) -> str:
+    """The key of what a job has opened; raises what it ended with."""
+    try:
+        key = str(job.result().meta["key"])
+    finally:
+        _remove_upload(job)  # a worker that was killed could not
+    cache.forget_later(key)
+    return key
+
+
+def drop_upload(job: Job) -> None:
+    """Stop the opening of files that nobody waits for any more."""
+    job.stop()
+    _remove_upload(job)
+
+
+def _remove_upload(job: Job) -> None:
+    for key in job.params["keys"]:
+        cache.pool().store.remove(key)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the vectors ...")

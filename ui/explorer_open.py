@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from embedkit.errors import EmbedkitError
+from embedkit.errors import EmbedkitError, JobStopped
 from embedkit.explore import Kept, columns, sample_rows
+from embedkit.files import COMMAND_LINE, UPLOAD, space_bytes
+from embedkit.files.draft import unique
+from embedkit.files.given import size_of
+from embedkit.files.keeping import is_quick
 from embedkit.space import Space
-from ui import cache, cache_explorer
+from ui import cache, cache_explorer, work
 from ui.controls import BIND, choice, text, whole_number
+from ui.frame import presenting
 
 HERE = {
     "Handwritten digits, pixels": "images/pixels",
@@ -23,13 +29,31 @@ HERE = {
 }
 LIMIT = 50_000  # points that plotly moves well
 FILES = "Own files"
+SAMPLE = "images/pixels"
+MOST_LISTED = 12
+MOST_ODD = 3  # sentences that stand open
+MARKS = re.compile(r"[\\`*_\[\]<>$~|]|:(?=\w)|^[#+-]|(?<=\d)[.)](?= )")  # what Markdown would not show as it is
+OPENS = (
+    (
+        "Tables",
+        ".csv, .tsv, .parquet, .arrow, .jsonl, .npy, .npz, .safetensors; labels beside them as .csv, .tsv or .txt",
+    ),
+    ("Word vectors", "word2vec .txt and .bin, GloVe .txt, fastText .vec"),
+    (
+        "Embedding Projector",
+        "vectors.tsv with metadata.tsv, or the config .json with tensors .bytes, labels and sprite .png",
+    ),
+    ("Pictures", "a .zip of .png, .jpg or .webp; a folder in it is a label"),
+    ("Texts", "a .txt with a text in each line, embedded with MiniLM"),
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Opened:
     """All vectors and those on the map; where they are from: a method's key, or files; the sample (size, by, seed).
 
-    `pictures` uint8 (n, height, width, 1 or 3): of each item of `whole`, where there are some.
+    `pictures` uint8 (n, height, width, 1 or 3): of each item of `whole`, where there are some. `uploaded`: the files
+    were read within the limits of an upload.
     """
 
     whole: Space
@@ -38,6 +62,7 @@ class Opened:
     files: tuple[str, ...]
     sample: tuple[int, str, int] | None
     pictures: NDArray[np.uint8] | None = None
+    uploaded: bool = False
 
     @property
     def stated(self) -> str:
@@ -60,14 +85,15 @@ def opened() -> Opened | None:
     try:
         found = _files() if source == FILES else _here(source)
     except EmbedkitError as error:
-        st.error(str(error), icon=":material/error:")
+        show_error(error)
         return None
     if found is None:
         return None
-    for each in found.said:
-        st.caption(f":material/info: {each}")
+    _understood(found)
     shown, sample = _sample(found.space)
-    return Opened(found.space, shown, HERE.get(source, ""), found.files, sample, found.pictures)
+    return Opened(
+        found.space, shown, HERE.get(source, ""), found.files, sample, found.pictures, found.way == UPLOAD.way
+    )
 
 
 def _here(source: str) -> Kept:
@@ -81,11 +107,30 @@ def sent() -> list[str]:
     return kept
 
 
-def remember(space: Space, pictures: NDArray[np.uint8] | None = None, **about: Sequence[str]) -> str:
+def remember(space: Space, pictures: NDArray[np.uint8] | None = None) -> str:
     """Keep vectors for the explorer, with a picture of each item where there is one, and return their name."""
-    key = cache_explorer.keep_space(space, pictures, **about)
-    st.session_state["ex_sent"] = [*(name for name in sent() if name != key), key][-4:]
+    key = cache_explorer.keep_space(space, pictures)
+    _visited(key)
     return key
+
+
+def _visited(key: str) -> None:
+    st.session_state["ex_sent"] = [*(name for name in sent() if name != key), key][-4:]
+    st.session_state["ex_last"] = key
+    _listed(key)
+
+
+def _listed(key: str) -> None:
+    listed: list[str] = st.session_state.setdefault("ex_visited", [])
+    if key not in listed:
+        st.session_state["ex_visited"] = [key, *listed][:MOST_LISTED]
+
+
+def titles() -> dict[str, str]:
+    """Key and title of the vectors that were opened in this visit and are still kept, the last first; titles differ."""
+    known = {key: cache_explorer.kept_title(key) for key in st.session_state.get("ex_visited", ())}
+    kept = {key: title for key, title in known.items() if title}
+    return dict(zip(kept, unique(list(kept.values()))[0], strict=True))
 
 
 def send_button(space: Callable[[], Space], key: str, pictures: Callable[[], NDArray[np.uint8]] | None = None) -> None:
@@ -109,41 +154,168 @@ def send_button(space: Callable[[], Space], key: str, pictures: Callable[[], NDA
         )
 
 
-def _files() -> Kept | None:
-    from embedkit.files import UPLOAD, open_files
+def empty() -> None:
+    """What opens, and something to begin with, where the map will be."""
+    with st.container(border=True):
+        st.subheader("Open your own vectors", anchor=False)
+        st.markdown(
+            "Drop files on the field under *Own files*, those that belong together at once:\n"
+            + "\n".join(f"- **{what}**: {which}" for what, which in OPENS)
+        )
+        st.caption(
+            f"Up to {size_of(UPLOAD.most_bytes)} here; up to {size_of(COMMAND_LINE.most_bytes)} from the command line, "
+            "which prints the link: `python -m embedkit open FILE...`. Nothing in a file is run, and what does not "
+            "line up is said. Files stay on this server until it stops."
+        )
+    if presenting():
+        return
+    st.markdown("**Try with**")
+    with st.container(horizontal=True):
+        for number, name in enumerate(HERE):
+            st.button(
+                name,
+                key=f"ex_try_{number}",
+                icon=":material/arrow_forward:",
+                help="Shows these in place of files",
+                on_click=st.session_state.update,
+                args=({"ex_src": name},),
+            )
+        st.download_button(
+            "A small CSV to drop here",
+            lambda: space_bytes(cache.space(SAMPLE).take(cache.space(SAMPLE).items[:200]), "csv")[".csv"],
+            "digits.csv",
+            "text/csv",
+            key="ex_get_sample",
+            on_click="ignore",
+            icon=":material/download:",
+            help="200 handwritten digits: a name, 64 numbers and a label in each row",
+        )
 
+
+def show_error(error: EmbedkitError | str) -> None:
+    """A sentence for the person, and below it the lines of Python that some of them bring."""
+    lines = str(error).split("\n")
+    code = [line[4:] for line in lines if line.startswith("    ")]
+    st.error(escaped(" ".join(line for line in lines if not line.startswith("    "))), icon=":material/error:")
+    if code:
+        st.code("\n".join(code), language="python", wrap_lines=True)
+
+
+def escaped(words: str) -> str:
+    """Text from a file as it may stand in Markdown: as it is, on one line."""
+    return MARKS.sub(lambda found: "\\" + found[0], " ".join(words.split()))
+
+
+def _files() -> Kept | None:
+    _upload()
+    if "ex_open" not in st.session_state and "ex_open" not in st.query_params:
+        st.session_state["ex_open"] = st.session_state.get("ex_last", "")  # the control was away, and has forgotten
+    key = str(st.session_state.get("ex_open", "") or st.query_params.get("ex_open", "")).strip()
+    if key and cache_explorer.kept_title(key):
+        st.session_state["ex_last"] = key
+        _listed(key)
+    listed = titles()
+    if listed:
+        st.session_state["ex_opened"] = key if key in listed else None
+        st.selectbox(
+            "Opened in this visit",
+            list(listed),
+            index=None,
+            format_func=lambda each: listed.get(each, each),
+            key="ex_opened",
+            on_change=_choose,
+            required=True,
+            placeholder="Choose vectors",
+            help="Files that you opened, and vectors that you sent from other pages. They are kept until the server stops, or needs the room.",
+        )
+    with st.expander("Name in the link", icon=":material/link:"):
+        text(
+            "Name of opened vectors",
+            "",
+            key="ex_open",
+            help="Comes by itself: what your files are called on this server, until it needs the room. It stands in the link.",
+            placeholder="open files above",
+        )
+    return cache_explorer.kept(key) if key else None
+
+
+def _choose() -> None:
+    if chosen := st.session_state.get("ex_opened"):
+        st.session_state["ex_open"] = chosen
+
+
+def _upload() -> None:
+    """Open what lies in the uploader, once; what was open before stays while that lasts, and when it fails."""
     given = st.file_uploader(
         "Files",
         accept_multiple_files=True,
-        key="ex_files",
+        key=f"ex_files_{st.session_state.get('ex_round', 0)}",  # a new one, empty, after each that was opened
         help="Up to 200 MB. Vectors with labels, a projector's pair, its config with tensors and sprite: all at once.",
     )
-    if given:
-        name = tuple((file.name, file.file_id) for file in given)
-        if st.session_state.get("ex_given") != name:
-            with st.spinner("Reading the files ...", show_time=True):
-                opened = open_files([(file.name, file.getvalue()) for file in given], limits=UPLOAD)
-            st.session_state["ex_given"] = name
-            st.session_state["ex_open"] = remember(
-                opened.space, opened.images, said=opened.said, files=[file.name for file in given]
-            )
-    if sent():
-        st.session_state.setdefault("ex_open", sent()[-1])  # the control was not on the page, and has forgotten
-    key = text(
-        "Name of opened vectors",
-        "",
-        key="ex_open",
-        help="Comes by itself: what your files are called on this server, until it needs the room. It stands in the link.",
-        placeholder="open files above",
-    )
-    if not key:
-        st.info(
-            "Open vectors: .npy, .npz, CSV, TSV, Parquet, Arrow, JSONL, word2vec, GloVe, fastText .vec, safetensors, a projector's files, a zip of pictures, or a list of texts. "
-            "From the command line: `python -m embedkit open FILE`.",
-            icon=":material/upload:",
+    name = tuple(file.file_id for file in given)
+    failed, error = st.session_state.get("ex_failed", ((), None))
+    if error is None or name != failed:
+        try:
+            key = _read(name, [(file.name, file.getvalue()) for file in given])
+        except EmbedkitError as found:
+            error = found
+            st.session_state["ex_failed"] = (name, error)
+        else:
+            if key is not None:
+                _visited(key)
+                st.session_state.pop("ex_failed", None)
+                st.session_state["ex_open"] = key
+                st.session_state["ex_round"] = st.session_state.get("ex_round", 0) + 1
+                st.rerun()
+            return
+    show_error(error)
+    if len(given) > 1:
+        st.caption("All files in the field are opened together. Take out what does not belong to the others.")
+    elif st.session_state.get("ex_last"):
+        st.caption("What was open before is still here. Files that belong together have to be dropped together.")
+    if given and isinstance(error, JobStopped):
+        st.button(
+            "Read again",
+            key="ex_read_again",
+            icon=":material/refresh:",
+            help="Starts to open these files anew",
+            on_click=st.session_state.pop,
+            args=("ex_failed",),
         )
+
+
+def _read(name: tuple[str, ...], files: list[tuple[str, bytes]]) -> str | None:
+    """The key of what the files hold; None where there are none, and while a worker reads them."""
+    reading, job = st.session_state.get("ex_reading", ((), None))
+    if job is not None and name and name != reading:  # other files were given meanwhile
+        cache_explorer.drop_upload(job)
+        job = None
+    if job is None:
+        if not files:
+            return None
+        if is_quick(files):
+            return cache_explorer.keep_upload(files)
+        with st.spinner("Taking the files in ..."):
+            job = cache_explorer.request_upload(files)
+        st.session_state["ex_reading"] = (name, job)
+    if not work.wait_for(job):
         return None
-    return cache_explorer.kept(key)
+    del st.session_state["ex_reading"]
+    return cache_explorer.uploaded(job)
+
+
+def _understood(found: Kept) -> None:
+    """What was understood of files: the first sentence, then what does not line up, all else folded."""
+    plain = [each for each in found.said if each not in found.odd]
+    if plain:
+        st.caption(f":material/check_circle: {escaped(plain[0])}")
+    if found.odd:
+        st.warning("\n".join(f"- {escaped(each)}" for each in found.odd[:MOST_ODD]), icon=":material/rule:")
+    rest = [*found.odd[MOST_ODD:], *plain[1:]]
+    if rest:
+        label = "More that does not line up" if found.odd[MOST_ODD:] else "What else was understood"
+        with st.expander(f"{label} ({len(rest)})", icon=":material/info:"):
+            st.markdown("\n".join(f"- {escaped(each)}" for each in rest))
 
 
 def _sample(whole: Space) -> tuple[Space, tuple[int, str, int] | None]:

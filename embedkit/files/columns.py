@@ -47,6 +47,8 @@ def draft_from_table(
     table = table.rename_columns(list(fresh))
     lists = [field.name for field in table.schema if _is_vectors(field.type)]
     written = [] if lists else _written(table)
+    if len(_series([field.name for field in table.schema if _is_numeric(field.type)])) >= 3:
+        written = [column for column in written if _norm(column) in VECTOR]  # "12 34" may be a name beside v1, v2, v3
     if chosen := _first(lists or written, VECTOR):
         draft = (_listed if lists else _parsed)(table.column(chosen), chosen, name, limits)
         used = [chosen]
@@ -144,6 +146,7 @@ def _mask(keep: NDArray[np.bool_]) -> Any:
     return pa.array(keep)
 
 
+_NUMBERED = re.compile(r"\d\s*[(\[{]")
 _SIGNS = str.maketrans("[](){},;\t\r\n", " " * 11)
 
 
@@ -166,7 +169,9 @@ def _written(table: Any) -> list[str]:
 
 
 def _numbers(cell: str) -> NDArray[np.float64] | None:
-    """The numbers of "[0.1, 0.2]", "0.1 0.2", "0.1;0.2"; None where something else stands among them."""
+    """The numbers of "[0.1, 0.2]", "0.1 0.2", "0.1;0.2"; None where something else stands among them, as in "7 (2)"."""
+    if _NUMBERED.search(cell):
+        return None
     try:
         return np.array(cell.translate(_SIGNS).split(), np.float64)
     except ValueError:

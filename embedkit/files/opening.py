@@ -20,7 +20,7 @@ from embedkit.files.sniff import Look, refuse
 from embedkit.files.tables import is_numbers_only, read_labels
 from embedkit.space import Space
 
-__all__ = ["Opened", "open_files"]
+__all__ = ["Opened", "check_bytes", "open_files"]
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 TABLES = ("csv", "projector-tsv", "texts")
@@ -64,10 +64,7 @@ def open_files(
     if not files:
         raise InputError("There is no file to open.")
     given = [Given.of(file, None if report is _silent else report) for file in files]
-    total = sum(each.size for each in given)
-    if total > limits.most_bytes:
-        what = f"'{given[0].name}' has" if len(given) == 1 else "The files together have"
-        raise InputError(f"{what} {size_of(total)}; at most {size_of(limits.most_bytes)} are opened {limits.way}.")
+    check_bytes(given, limits)
     try:
         given, pictures = _expanded(given, limits)
         draft, row, title = _read(given, pictures, limits, report)
@@ -75,6 +72,14 @@ def open_files(
         raise InputError(f"'{given[0].name}' cannot be read: {reason(error)}.") from None
     space, images = finish(draft, title, row.key, limits)
     return Opened(space, tuple(draft.said), row.key, images)
+
+
+def check_bytes(given: Sequence[Given], limits: Limits) -> None:
+    """Raise InputError for files with more bytes than are opened together."""
+    total = sum(each.size for each in given)
+    if total > limits.most_bytes:
+        what = f"'{given[0].name}' has" if len(given) == 1 else "The files together have"
+        raise InputError(f"{what} {size_of(total)}; at most {size_of(limits.most_bytes)} are opened {limits.way}.")
 
 
 def _expanded(given: Sequence[Given], limits: Limits) -> tuple[list[Given], list[Given]]:
