@@ -222,6 +222,9 @@ LINKS: dict[str, tuple[str, dict[str, Any]]] = {
             "ex_pick": "7 (7)",
             "ex_k": 5,
             "ex_draw": "pictures",
+            "ex_way": "Drop a file",
+            "ex_swap": "Swapped",
+            "ex_sum": "7 (7) + 1 (1)",
             "ex_guess": "About half",
             "present": False,
             "ex_format": "NumPy array",
@@ -235,6 +238,15 @@ LINKS: dict[str, tuple[str, dict[str, Any]]] = {
             "ex_pacmap_n_neighbors": 20,
             "ex_MN_ratio": 1.0,
             "ex_FP_ratio": 1.0,
+        },
+    ),
+    "points of one's own": (
+        "pages/explorer.py",
+        {
+            "ex_src": "Words, trained on Wikipedia",
+            "ex_method": "PCA",
+            "ex_phrases": "king of france\nwar",
+            "ex_sum": "king - man + woman",
         },
     ),
     "noise": (
@@ -294,7 +306,7 @@ FREE = {
         "f4_unseen",
         "f4_other",
     },
-    "pages/explorer.py": {"ex_pick", "ex_search", "ex_open", "ex_sum", "ex_cone", "ex_more"},
+    "pages/explorer.py": {"ex_pick", "ex_search", "ex_open", "ex_phrases", "ex_sum", "ex_cone", "ex_more"},
 }
 
 # What a person gives to learn from stays with the session that brought it, pasted as well as uploaded.

@@ -81,7 +81,7 @@ def test_opens_with_what_ships(view: str, pool: Pool, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("view", IMAGE_VIEWS)
 def test_every_picture_has_alt_text(view: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.images_search.drawing", lambda _: png(enlarged(7)))
+    monkeypatch.setattr("ui.own_picture.drawing", lambda _: png(enlarged(7)))
     at = images(view=view)
     alts = [cell.alt for _, cells in picture_rows(at) for cell in cells]
     assert len(alts) > 30
@@ -779,7 +779,7 @@ def enlarged(number: int, times: int = 20) -> Any:
 
 
 def searched(monkeypatch: pytest.MonkeyPatch, data: bytes, **query: Any) -> AppTest:
-    monkeypatch.setattr("ui.images_search.drawing", lambda _: data)
+    monkeypatch.setattr("ui.own_picture.drawing", lambda _: data)
     return images(view="Search", maps="PCA", **query)
 
 

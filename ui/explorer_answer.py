@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import html
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from embedkit.figures import trust_bars
+from embedkit.figures.pictures import data_address
 from embedkit.maps import MadeMap
 from embedkit.neighbors import Metric, search
 from embedkit.quality import lost_and_invented
@@ -14,6 +19,9 @@ from embedkit.space import Space
 from ui.explorer_look import Looked
 from ui.explorer_open import Opened
 from ui.frame import chart
+
+SIDE = 48  # pixels of a picture in a list
+WHOLE = 12  # rows of pictures up to which a table does not scroll
 
 
 def answer(opened: Opened, made: MadeMap, looked: Looked) -> None:
@@ -25,14 +33,18 @@ def answer(opened: Opened, made: MadeMap, looked: Looked) -> None:
     st.subheader(f"What is near “{looked.pick}”", anchor=False)
     table, detail = st.columns([3, 2], gap="medium")
     with table:
-        st.dataframe(
-            neighbors_table(whole, looked.pick, looked.k, looked.metric),
-            hide_index=True,
+        found = neighbors_table(whole, looked.pick, looked.k, looked.metric)
+        with_pictures(
+            opened,
+            found,
+            [whole.row(item) for item in found["item"]],
             key="ex_neighbors",
             alt=f"Nearest to {looked.pick} among all {whole.n:,} vectors by {looked.metric}",
         )
         st.caption(f"Exact, from all {whole.d} numbers, among all {whole.n:,} vectors.")
     with detail:
+        if opened.pictures is not None:
+            st.image(thumbnails(opened.pictures[[whole.row(looked.pick)]])[0], width=96, caption=looked.pick)
         if looked.pick not in space:
             st.info("It is not in the sample on this map.", icon=":material/info:")
             return
@@ -43,9 +55,55 @@ def answer(opened: Opened, made: MadeMap, looked: Looked) -> None:
             return
         st.metric("Of its true neighbors the map keeps near", f"{kept:.0%}", border=True)
         lost, invented = lost_and_invented(space, made.projection, looked.pick, looked.k, looked.metric)
-        st.markdown(f"**Lost by the map:** {', '.join(lost) or 'none'}")
-        st.markdown(f"**Invented by the map:** {', '.join(invented) or 'none'}")
+        _listed(opened, "Lost by the map", lost)
+        _listed(opened, "Invented by the map", invented)
         chart(trust_bars(made.quality.point_recall), key="ex_bars", alt="How many points keep their neighbors")
+
+
+def _listed(opened: Opened, title: str, items: Sequence[str]) -> None:
+    """Items by name, or, where there are pictures, as a line of them."""
+    if opened.pictures is None or not items:
+        st.markdown(f"**{title}:** {', '.join(items) or 'none'}")
+        return
+    st.markdown(f"**{title}:**")
+    addresses = thumbnails(opened.pictures[[opened.whole.row(item) for item in items]])
+    cells = "".join(
+        f'<figure style="margin:0;width:48px"><img src="{address}" alt="{html.escape(item)}" '
+        'style="width:48px;display:block;border-radius:2px">'
+        f'<figcaption style="font-size:.75em;line-height:1.2;overflow-wrap:anywhere">{html.escape(item)}</figcaption>'
+        "</figure>"
+        for item, address in zip(items, addresses, strict=True)
+    )
+    st.html(f'<div style="display:flex;flex-wrap:wrap;gap:6px">{cells}</div>')
+
+
+def thumbnails(pictures: Any) -> list[str]:
+    """Pictures, bytes or numbers in 0..1 (n, height, width, 1 or 3), as data: addresses; small ones sharply enlarged."""
+    found = []
+    for each in np.asarray(pictures):
+        pixels = each.astype(np.float32) / (255 if each.dtype == np.uint8 else 1)
+        times = max(1, SIDE // max(pixels.shape[:2]))
+        found.append(data_address(pixels.repeat(times, 0).repeat(times, 1)))
+    return found
+
+
+def with_pictures(opened: Opened, table: pd.DataFrame, rows: Sequence[int], *, key: str, alt: str) -> None:
+    """A table of items, these rows of all vectors, with the picture of each where there are some."""
+    if opened.pictures is None:
+        st.dataframe(table, hide_index=True, key=key, alt=alt)
+        return
+    table = table.copy()
+    table.insert(1, "picture", thumbnails(opened.pictures[list(rows)]))
+    column = st.column_config.ImageColumn(width=72, help="The picture itself")
+    st.dataframe(
+        table,
+        hide_index=True,
+        key=key,
+        alt=alt,
+        row_height=52,
+        height="content" if len(table) <= WHOLE else "auto",
+        column_config={"picture": column},
+    )
 
 
 def neighbors_table(space: Space, item: str, k: int, metric: Metric) -> pd.DataFrame:

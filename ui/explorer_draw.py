@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -23,7 +24,7 @@ from embedkit.jobs import Job
 from embedkit.maps import MadeMap
 from embedkit.neighbors import search
 from embedkit.quality import lost_and_invented
-from embedkit.space import Space
+from embedkit.space import Space, Vectors
 from ui import cache_explorer, cache_points, work
 from ui.controls import BIND, whole_number
 from ui.explorer_look import GROUPS, NAMES, PICTURES, POINTS, TRUST, Looked
@@ -37,8 +38,13 @@ STEPS = 5  # colors of a column of numbers on our own component
 _coloring: WeakKeyDictionary[Looked, dict[str, Any]] = WeakKeyDictionary()
 
 
-def figure_of(opened: Opened, made: MadeMap, looked: Looked) -> go.Figure | None:
-    """Draw the map with what is picked; return its figure for up to as many points as plotly moves well."""
+def figure_of(
+    opened: Opened, made: MadeMap, looked: Looked, yours: Sequence[tuple[str, Vectors]] = ()
+) -> go.Figure | None:
+    """Draw the map with what is picked; return its figure for up to as many points as plotly moves well.
+
+    `yours`: names and coordinates of points of a person's own.
+    """
     space = made.projection.space
     assert space is not None
     flat = made.projection.dims == 2
@@ -53,7 +59,7 @@ def figure_of(opened: Opened, made: MadeMap, looked: Looked) -> go.Figure | None
         _component(opened, made, looked, colored, marks)
         if many:
             return None
-    figure = point_map(made.projection.coords, space.items, gray=(~looked.match).tolist(), marks=marks, **colored)  # type: ignore[arg-type]
+    figure = point_map(made.projection.coords, space.items, gray=(~looked.match).tolist(), marks=marks, placed=yours, **colored)  # type: ignore[arg-type]
     if own:
         return figure
     st.session_state["ex_names"] = space.items

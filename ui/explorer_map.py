@@ -14,7 +14,7 @@ from ui.controls import choice, map_settings
 from ui.explorer_answer import answer
 from ui.explorer_draw import figure_of
 from ui.explorer_look import TRUST, Looked, look
-from ui.explorer_new import new_point
+from ui.explorer_new import answer_new, new_points, placed
 from ui.explorer_open import Opened
 from ui.explorer_take import take_away
 from ui.frame import MAP_NOTE, arithmetic, ask, tries, why
@@ -34,6 +34,7 @@ def view(opened: Opened, settings: Settings) -> None:
         key="ex_guess",
     )
     looked = look(opened, settings.metric)
+    yours = new_points(opened)
     if space.n > MOST_LAID_OUT and settings.method != "pca":
         st.error(
             f"{settings.method.upper()} of {space.n:,} points would take an hour or more; at most {MOST_LAID_OUT:,} are laid out. Take a sample, or PCA.",
@@ -43,10 +44,11 @@ def view(opened: Opened, settings: Settings) -> None:
     made = made_map(space, settings)
     if made is None:
         return
-    figure = figure_of(opened, made, looked)
+    yours = placed(made, yours)
+    figure = figure_of(opened, made, looked, [(each.name, each.place) for each in yours if each.place is not None])
     _trust(made)
     answer(opened, made, looked)
-    new_point(opened, made)
+    answer_new(opened, yours, looked.k)
     why(
         f"Each point is {space.d} numbers; the map keeps two or three of them, so it has to lose neighbors (dotted lines) and to invent some (rings). "
         "Lists of neighbors come from all numbers, over all vectors, also those that are not on the map. "

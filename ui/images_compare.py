@@ -386,11 +386,10 @@ def _map(
     if made is None:
         return
     marks = MapMarks(pick) if pick is not None else MapMarks()
-    figure = point_map(made.projection.coords, space.items, groups=groups, marks=marks, labels=0, height=MAP_HEIGHT)
-    if landed is not None:
-        (x, y) = made.projection.transform(landed[None])[0]
-        star = {"symbol": "star", "size": 18, "color": "#F0E442", "line": {"width": 1.5, "color": "#333333"}}
-        figure.add_scatter(x=[x], y=[y], mode="markers", marker=star, name="your picture", hoverinfo="name")
+    yours = [("your picture", made.projection.transform(landed[None])[0])] if landed is not None else []
+    figure = point_map(
+        made.projection.coords, space.items, groups=groups, marks=marks, placed=yours, labels=0, height=MAP_HEIGHT
+    )
     title = f"{name}, {space.d} numbers · kept {made.quality.recall:.0%}"
     figure.update_layout(showlegend=False, title={"text": title, "font": {"size": 14}, "x": 0.02}, margin={"t": 34})
     key = f"map_{name}"

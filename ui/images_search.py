@@ -13,10 +13,9 @@ from embedkit.images.classifiers import Classifier, ClassifierRecipe
 from embedkit.sources.pictures import Pictures, as_picture
 from embedkit.space import Space, Vectors
 from ui import cache_images, images_compare
-from ui.controls import choice
-from ui.draw import drawing
 from ui.frame import tries, why
 from ui.images_compare import Asked
+from ui.own_picture import given_pictures, swapped
 
 
 def view(source: Source, pictures: Pictures, asked: Asked) -> None:
@@ -24,19 +23,9 @@ def view(source: Source, pictures: Pictures, asked: Asked) -> None:
     gray = pictures.pixels.shape[3] == 1
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        ways = ["Draw", "Drop a file"] if gray else ["Drop a file", "Draw"]
-        way = choice(
-            "Your picture", ways, key="way", help="A drawing or a file; neither is kept, nor stands in the link."
-        )
-        given = drawing("drawing") if way == "Draw" else _file()
+        given = given_pictures("", gray)
     with right:
-        turned = choice(
-            "Bright and dark",
-            {"By itself": None, "As it is": False, "Swapped": True},
-            key="swap",
-            help="By itself: swapped when the ground of yours is light and that of the others dark, as ink on paper is.",
-        )
-        picture = _prepared(given, pictures, turned)
+        picture = _prepared(given[0][1] if given else None, pictures, swapped(""))
         if picture is None:
             st.info(
                 "Draw a digit, or drop a photo of one: it is put among the pictures, and its nearest are shown."
@@ -67,13 +56,6 @@ def view(source: Source, pictures: Pictures, asked: Asked) -> None:
             ("Two numbers only for PCA and autoencoder", {"size": 2}),
         ]
     )
-
-
-def _file() -> bytes | None:
-    file = st.file_uploader(
-        "A picture", ["png", "jpg", "jpeg", "webp"], key="query", help="PNG, JPEG or WebP; it stays on this machine."
-    )
-    return file.getvalue() if file is not None else None
 
 
 def _prepared(given: bytes | None, pictures: Pictures, turned: bool | None) -> Vectors | None:

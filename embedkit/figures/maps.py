@@ -18,6 +18,7 @@ from embedkit.figures.style import (
     NEAR,
     PICK,
     SHADES,
+    STAR,
     WEBGL_FROM,
     mark_of,
     plain_layout,
@@ -46,13 +47,15 @@ def point_map(
     shade_title: str = "",
     gray: Sequence[bool] | None = None,
     marks: MapMarks = MapMarks(),
+    placed: Sequence[tuple[str, Vectors]] = (),
     labels: int = 60,
     height: int = 620,
 ) -> go.Figure:
     """A map of n items, coords (n, 2) or (n, 3); customdata carries the row of each point.
 
     `groups` colors by class (color and symbol), `shade` (n,) by a number from 0 to 1; `gray` rows stay, in gray;
-    `labels` is how many names are written at most (picked and marked ones always).
+    `placed` are points of a person's own, name and coordinates (dims,), drawn as stars; `labels` is how many names are
+    written at most (picked and marked ones always).
     """
     flat = coords.shape[1] == 2
     figure = go.Figure()
@@ -78,6 +81,7 @@ def point_map(
         _dots(figure, coords, names, members, "words", marker, len(names), legend=False)
     _marks(figure, coords, names, marks)
     _labels(figure, coords, names, rows[~shown], marks, labels)
+    _stars(figure, coords, placed)
     layout = plain_layout(height, uirevision="map", clickmode="event+select")
     if not flat:
         layout.pop("xaxis"), layout.pop("yaxis")
@@ -165,6 +169,30 @@ def _marks(figure: go.Figure, coords: Vectors, names: Sequence[str], marks: MapM
             )
 
 
+def _stars(figure: go.Figure, coords: Vectors, placed: Sequence[tuple[str, Vectors]]) -> None:
+    """What a person put on the map, above all else, each with its name."""
+    if not placed:
+        return
+    flat = coords.shape[1] == 2
+    figure.add_trace(
+        _trace(coords, len(coords))(
+            **_xyz(np.stack([place for _, place in placed]), slice(None)),
+            mode="markers+text",
+            name="yours",
+            marker={"symbol": "star", "size": 18, **STAR} if flat else {"symbol": "diamond", "size": 9, **STAR},
+            text=[_short(name) for name, _ in placed],
+            hovertext=[name for name, _ in placed],
+            textposition="bottom center",
+            textfont={"size": 13},
+            hovertemplate="%{hovertext}<extra>yours</extra>",
+        )
+    )
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 24 else name[:22] + "…"
+
+
 def _labels(figure: go.Figure, coords: Vectors, names: Sequence[str], rows: Any, marks: MapMarks, limit: int) -> None:
     """Names of the pick, of its neighbors, and of others in order, each only where no name stands yet."""
     flat = coords[:, :2].astype(float)
@@ -189,7 +217,7 @@ def _labels(figure: go.Figure, coords: Vectors, names: Sequence[str], rows: Any,
         trace(
             **_xyz(coords, chosen),
             mode="text",
-            text=[names[row] if len(names[row]) <= 24 else names[row][:22] + "…" for row in chosen],
+            text=[_short(names[row]) for row in chosen],
             textposition="top center",
             textfont={"size": [13 if row == marks.pick else 11 for row in chosen]},
             hoverinfo="skip",

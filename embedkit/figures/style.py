@@ -16,6 +16,8 @@ GRAY = "#9AA3AA"
 INK = "#7A8691"
 PICK, NEAR, LOST, INVENTED = "#D55E00", "#0072B2", "#CC79A7", "#E69F00"
 
+STAR = {"color": "#F0E442", "line": {"width": 1.5, "color": "#333333"}}  # what a person puts on a map
+
 SHADES = [[0, "#5b7db1"], [0.5, "#a3a093"], [1, "#e8c530"]]  # readable on light and on dark ground
 
 WEBGL_FROM = 1_000  # points; below this SVG is sharp and quick enough
