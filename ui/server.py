@@ -16,7 +16,7 @@ ADDRESS = b"<script>window.__streamlit={BACKEND_BASE_URL:location.origin,MAIN_PA
 # Plotly's bundle, 4.7 MB, is asked for only when the first figure arrives; every page but home has one.
 FIGURES = b"".join(
     b'<link rel="modulepreload" crossorigin fetchpriority="low" href="./static/js/%s">' % bundle.name.encode()
-    for bundle in (Path(streamlit.__file__).parent / "static" / "js").glob("PlotlyChart.*.js")
+    for bundle in (Path(streamlit.__file__).parent / "static/static/js").glob("PlotlyChart.*.js")
 )
 # The browser itself then refuses every request to another machine: nothing leaves, whatever a page holds.
 POLICY = (
