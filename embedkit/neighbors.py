@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, overload
 from weakref import WeakKeyDictionary
 
@@ -36,7 +36,9 @@ __all__ = [
 Metric = Literal["cosine", "dot", "euclidean"]
 METRICS: tuple[Metric, ...] = ("cosine", "dot", "euclidean")
 
-EXACT_LIMIT = 50_000  # rows; an exact graph costs n^2 d multiplications, beyond this minutes
+EXACT_LIMIT = 50_000  # rows; an exact graph costs n^2 d multiplications, beyond this an index finds nearly all sooner
+COMPILED = 5_000  # rows from which an exact graph gains more by compiled code than it takes to load
+LEAST = 15  # neighbors that a graph from an index holds, so that one of them serves most who ask
 BLOCK_BYTES = 64 * 2**20  # one block of the distance matrix; the whole would be n x n
 THREADS = 2
 
@@ -183,9 +185,9 @@ class Axis:
     coordinates: Vectors
     residual: Vectors
     ends: tuple[tuple[str, ...], tuple[str, ...]]
-
-
     middle: Vectors
+
+
 def axis(space: Space, pairs: Sequence[tuple[str, str]]) -> Axis:
     """The direction from the first to the second words of the pairs, averaged; raises UnknownItem and InputError."""
     if not pairs:
@@ -251,13 +253,20 @@ def odd_one_out(space: Space, items: Sequence[str]) -> OddOneOut:
 class KnnGraph:
     """The k nearest other items of every item: `indices` int32 (n, k), `distances` float32 (n, k), nearest first.
 
-    Distances are 1 - cosine, the Euclidean distance, or minus the dot product. `exact` is False when an index made it.
+    Distances are 1 - cosine, the Euclidean distance, or minus the dot product. `exact` is False when an index made it;
+    `recall` is then the share of the true neighbors that it found of `sampled` items, by exact search, else None.
     """
 
     indices: NDArray[np.int32]
     distances: Vectors
     metric: Metric
-    exact: bool = True
+    recall: float | None = None
+    sampled: int = 0
+
+    @property
+    def exact(self) -> bool:
+        """Whether all pairs were compared."""
+        return self.recall is None
 
     @property
     def k(self) -> int:
@@ -265,8 +274,10 @@ class KnnGraph:
         return int(self.indices.shape[1])
 
     def first(self, k: int) -> KnnGraph:
-        """The same graph with only the k nearest."""
-        return self if k >= self.k else KnnGraph(self.indices[:, :k], self.distances[:, :k], self.metric, self.exact)
+        """The same graph with only the k nearest; its recall stays that of the longer lists."""
+        if k >= self.k:
+            return self
+        return replace(self, indices=self.indices[:, :k], distances=self.distances[:, :k])
 
 
 _graphs: WeakKeyDictionary[Space, dict[Metric, KnnGraph]] = WeakKeyDictionary()
@@ -274,10 +285,14 @@ _making: WeakKeyDictionary[Space, threading.Lock] = WeakKeyDictionary()
 _graphs_lock = threading.Lock()
 
 
-def knn_graph(space: Space, k: int = 15, metric: Metric = "cosine") -> KnnGraph:
-    """The kNN graph of a space, computed once per space and metric, in blocks; k is cut to n - 1.
+def knn_graph(
+    space: Space, k: int = 15, metric: Metric = "cosine", *, report: Callable[[float], None] = lambda done: None
+) -> KnnGraph:
+    """The kNN graph of a space, computed once per space and metric; k is cut to n - 1.
 
-    Exact up to 50,000 rows; beyond that NN-descent makes it (Dong et al. 2011) and `exact` is False.
+    Exact up to 50,000 rows, and by the dot product at any size; beyond that from an index (`embedkit.index`) that finds
+    at least .99 of the true neighbors, as `recall` says. `report` gets the share that is done, and may raise to stop.
+    Same vectors, same bytes.
     """
     if metric not in METRICS:
         raise InputError(f"There is no metric '{metric}'; use one of {', '.join(METRICS)}.")
@@ -286,12 +301,28 @@ def knn_graph(space: Space, k: int = 15, metric: Metric = "cosine") -> KnnGraph:
         graphs, making = _graphs.setdefault(space, {}), _making.setdefault(space, threading.Lock())
     with making:  # people who ask at once wait for one graph
         known = graphs.get(metric)
-        if known is None or known.k < k:
-            # NN-descent needs a distance, which the dot product is not: that graph stays exact at any size.
-            exact = space.n <= EXACT_LIMIT or metric == "dot"
-            known = _exact_graph(space, k, metric) if exact else _approximate_graph(space, k, metric)
-            graphs[metric] = known
+        if known is None or known.k < k or (not known.exact and known.k > max(k, LEAST)):
+            # Of a longer list by an index the first k are others, and what came before must not change a result.
+            known = graphs[metric] = _made_graph(space, k, metric, report)
     return known.first(k)
+
+
+def _made_graph(space: Space, k: int, metric: Metric, report: Callable[[float], None]) -> KnnGraph:
+    if space.n <= min(COMPILED, EXACT_LIMIT) or k == 0:
+        return _exact_graph(space, k, metric)
+    from embedkit.index import every_pair, near_cells
+
+    vectors = space.unit if metric == "cosine" else space.vectors
+    # The cells of an index are near in distance, which the dot product is not: that graph stays exact at any size.
+    if space.n <= EXACT_LIMIT or metric == "dot":
+        found = every_pair(vectors, k, metric, report)
+    else:
+        found = near_cells(vectors, min(max(k, LEAST), space.n - 1), metric, report=report)
+    if metric == "euclidean":
+        np.sqrt(np.maximum(-found.scores, 0), out=found.scores)
+        np.negative(found.scores, out=found.scores)
+    distances = _distance(found.scores, metric)
+    return KnnGraph(_frozen(found.rows), _frozen(distances), metric, found.recall, found.sampled)
 
 
 def _exact_graph(space: Space, k: int, metric: Metric) -> KnnGraph:
@@ -322,22 +353,6 @@ def _exact_graph(space: Space, k: int, metric: Metric) -> KnnGraph:
 
 def _distance(scores: Vectors, metric: Metric) -> Vectors:
     return np.maximum(1 - scores, 0) if metric == "cosine" else -scores
-
-
-def _approximate_graph(space: Space, k: int, metric: Metric) -> KnnGraph:
-    from pynndescent import NNDescent
-
-    index = NNDescent(space.vectors, metric=metric, n_neighbors=k + 1, random_state=0, n_jobs=THREADS)
-    found, distances = index.neighbor_graph
-    own = found == np.arange(space.n)[:, None]
-    own[~own.any(1), -1] = True  # where an item did not find itself, its farthest neighbor makes room
-    shape = (space.n, k)
-    return KnnGraph(
-        _frozen(found[~own].reshape(shape).astype(np.int32)),
-        _frozen(distances[~own].reshape(shape).astype(np.float32)),
-        metric,
-        exact=False,
-    )
 
 
 def _frozen(array: NDArray) -> NDArray:  # type: ignore[type-arg]

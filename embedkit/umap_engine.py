@@ -148,6 +148,8 @@ def _descend(
 
 def warm() -> None:
     """Compile, or read from disk, all that a first UMAP needs, on twelve points."""
+    import embedkit.near_kernel  # noqa: F401  # its graph of some thousands
+
     start = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)
     distances = np.linalg.norm(start[:, None] - start[None], axis=-1).astype(np.float32)
     indices = np.argsort(distances, 1)[:, :5].astype(np.int32)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from embedkit import neighbors
+from embedkit import index, neighbors
 from embedkit.errors import InputError, UnknownItem
 from embedkit.neighbors import METRICS, Metric, analogy, axis, cosine, knn_graph, odd_one_out, search
 from embedkit.space import Space
@@ -283,26 +283,187 @@ def test_many_threads_get_the_same_graph() -> None:
         assert len(set(pool.map(ask, (4, 9, 15, 4, 9, 15)))) == 1
 
 
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbors, "COMPILED", 0)
+    monkeypatch.setattr(index, "LINES", 7)
+    monkeypatch.setattr(index, "WIDTH", 33)
+    monkeypatch.setattr(index, "GROUP", 100)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_compiled_graph_agrees_with_brute_force_over_blocks(metric: Metric, compiled: None) -> None:
+    space = random(200)
+    distances = brute(space, metric)
+    np.fill_diagonal(distances, np.inf)
+    graph = knn_graph(space, 9, metric)
+    assert graph.exact
+    assert (graph.indices.dtype, graph.distances.dtype, graph.k) == (np.int32, np.float32, 9)
+    np.testing.assert_array_equal(graph.indices, np.argsort(distances, 1)[:, :9])
+    np.testing.assert_allclose(graph.distances, np.sort(distances, 1)[:, :9], atol=2e-5)
+    assert not graph.indices.flags.writeable
+    assert not graph.distances.flags.writeable
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_compiled_graph_ranks_equal_items_by_row(metric: Metric, compiled: None) -> None:
+    vectors = np.random.default_rng(0).integers(-3, 4, size=(200, 4))  # whole numbers: the products are exact
+    vectors[50:150] = vectors[50]
+    vectors[150:160] = 0
+    found = knn_graph(made(vectors), 12, metric)
+    neighbors.COMPILED = 1_000  # the fixture puts it back
+    true = knn_graph(made(vectors), 12, metric)
+    if metric == "cosine":
+        assert found.indices[100].tolist() == true.indices[100].tolist() == list(range(50, 62))
+    else:
+        np.testing.assert_array_equal(found.indices, true.indices)
+    np.testing.assert_allclose(found.distances, true.distances, atol=1e-6)
+
+
+def test_the_compiled_graph_far_from_the_origin_and_wider_than_the_rows(compiled: None) -> None:
+    vectors = np.random.default_rng(0).normal(size=(50, 8)) * 0.1 + 1_000
+    true = brute(made(vectors), "euclidean")
+    graph = knn_graph(made(vectors), 49, "euclidean")
+    np.testing.assert_allclose(graph.distances, np.sort(true, 1)[:, 1:], rtol=1e-3)
+    assert (np.sort(graph.indices, 1) == [[row for row in range(50) if row != own] for own in range(50)]).all()
+
+
+@pytest.fixture(scope="module")
+def digits() -> Space:
+    from sklearn.datasets import load_digits
+
+    return made(load_digits().data)
+
+
+def kept(true: neighbors.KnnGraph, found: neighbors.KnnGraph) -> float:
+    """Share of the true neighbors that were found; of equally near ones any counts."""
+    return float((found.distances <= true.distances[:, -1:] * (1 + 1e-5) + 1e-6).mean())
+
+
+@pytest.mark.parametrize("k", [10, 60])
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-@pytest.mark.slow
-def test_above_the_limit_the_graph_is_approximate_and_says_so(metric: Metric, monkeypatch: pytest.MonkeyPatch) -> None:
-    space = random(600)
-    true = knn_graph(made(space.vectors), 10, metric)
-    monkeypatch.setattr(neighbors, "EXACT_LIMIT", 599)
-    found = knn_graph(space, 10, metric)
-    assert true.exact
+def test_above_the_limit_an_index_finds_nearly_all_and_says_how_many(
+    metric: Metric, k: int, digits: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true = knn_graph(made(digits.vectors), k, metric)
+    monkeypatch.setattr(neighbors, "EXACT_LIMIT", digits.n - 1)
+    found = knn_graph(made(digits.vectors), k, metric)
+    assert (true.exact, true.recall, true.sampled) == (True, None, 0)
+    assert found.recall is not None
     assert not found.exact
-    assert found.indices.shape == (600, 10)
-    assert not (found.indices == np.arange(600)[:, None]).any()
-    recall = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(true.indices, found.indices, strict=True)])
-    assert recall >= 0.9
+    assert found.sampled == 500
+    assert 0.99 <= kept(true, found) < 1
+    assert found.recall == pytest.approx(kept(true, found), abs=0.006)
+    assert found.indices.shape == found.distances.shape == (digits.n, k)
+    assert not (found.indices == np.arange(digits.n)[:, None]).any()
     assert (np.diff(found.distances, axis=1) >= 0).all()
-    np.testing.assert_allclose(found.distances[:, 0], true.distances[:, 0], atol=0.05)
+    for row in (0, 900, 1796):
+        own = brute(made(digits.vectors[[row, *found.indices[row]]]), metric)[0, 1:]
+        np.testing.assert_allclose(found.distances[row], own, rtol=1e-4, atol=1e-5)
+    again = knn_graph(made(digits.vectors), k, metric)
+    assert (again.indices.tobytes(), again.distances.tobytes(), again.recall) == (
+        found.indices.tobytes(),
+        found.distances.tobytes(),
+        found.recall,
+    )
+
+
+def test_what_was_asked_before_does_not_change_a_graph_of_an_index(
+    digits: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighbors, "EXACT_LIMIT", 1_000)
+    one, other = made(digits.vectors), made(digits.vectors)
+    knn_graph(one, 60)
+    after_many, alone = knn_graph(one, 10), knn_graph(other, 10)
+    assert after_many.indices.tobytes() == alone.indices.tobytes()
+    assert knn_graph(one, 10).indices.base is after_many.indices.base  # and is made once
+
+
+def test_one_thread_or_two_give_the_same_graph(digits: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "GROUP", 100)
+    two = index.near_cells(digits.unit, 15, "cosine")
+    monkeypatch.setattr(index, "THREADS", 1)
+    one = index.near_cells(digits.unit, 15, "cosine")
+    assert (one.rows.tobytes(), one.scores.tobytes()) == (two.rows.tobytes(), two.scores.tobytes())
+
+
+def test_too_few_cells_are_noticed_and_more_are_asked(digits: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    real = index._among_cells
+    monkeypatch.setattr(index, "_enough", lambda *given: 2)
+    monkeypatch.setattr(index, "_among_cells", lambda *given: asked.append(given[4]) or real(*given))
+    found = index.near_cells(digits.unit, 15, "cosine")
+    assert asked == [2, 4, 8, 16][: len(asked)]
+    assert len(asked) > 1
+    assert found.recall is not None
+    assert found.recall >= 0.99
+    true = index.every_pair(digits.unit, 15, "cosine")
+    assert (found.scores >= true.scores[:, -1:] - 1e-6).mean() >= 0.985
+
+
+def test_where_nothing_is_in_groups_all_pairs_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = random(1_200, 64)
+    true = knn_graph(made(space.vectors), 10)
+    monkeypatch.setattr(neighbors, "EXACT_LIMIT", 1_199)
+    found = knn_graph(space, 10)
+    assert found.exact
+    np.testing.assert_array_equal(found.indices, true.indices)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_an_index_of_doubles_and_zero_vectors(metric: Metric, digits: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = np.concatenate([digits.vectors] * 3 + [np.zeros((90, digits.d), np.float32)])
+    true = knn_graph(made(vectors), 12, metric)
+    monkeypatch.setattr(neighbors, "EXACT_LIMIT", 1_000)
+    found = knn_graph(made(vectors), 12, metric)
+    assert not found.exact
+    assert kept(true, found) >= 0.99
+    assert (found.indices < len(vectors)).all()
+    assert all(len(set(line)) == 12 for line in found.indices.tolist())
+    doubles = found.indices[:1797, :2] % 1797
+    assert (doubles == np.arange(1797)[:, None]).mean() > 0.99
+    equal = made(np.ones((700, 5)))
+    assert (knn_graph(equal, 5, metric).distances < 1e-6).all()
+
+
+def test_items_in_small_cells_find_as_many_as_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    centers = np.random.default_rng(0).normal(size=(300, 16)) * 20
+    vectors = np.repeat(centers, 4, 0) + np.random.default_rng(1).normal(size=(1_200, 16)) * 0.01
+    points = index._Points(vectors.astype(np.float32), "euclidean")
+    middles, cells = index._cells(points, np.random.default_rng(0))
+    found = index._among_cells(points, 40, middles, cells, 1, lambda done: None)
+    assert found.rows.max() < 1_200
+    assert all(len(set(line)) == 40 for line in found.rows.tolist())
+
+
+@pytest.mark.parametrize("limit", [1_000, 50_000])
+def test_a_graph_says_how_far_it_is_and_can_be_stopped(
+    limit: int, digits: Space, monkeypatch: pytest.MonkeyPatch, compiled: None
+) -> None:
+    monkeypatch.setattr(neighbors, "EXACT_LIMIT", limit)
+    space, seen = made(digits.vectors), []
+    knn_graph(made(digits.vectors), report=seen.append)
+    assert len(seen) > 10
+    assert seen == sorted(seen)
+    assert 0 <= seen[0] < seen[-1] <= 1
+
+    def stop(done: float) -> None:
+        if done > 0.5:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        knn_graph(space, report=stop)
+    assert knn_graph(space).k == 15  # and it can be asked again
 
 
 def test_the_dot_product_stays_exact_at_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbors, "EXACT_LIMIT", 10)
-    assert knn_graph(random(50), 5, "dot").exact
+    space = random(50)
+    graph = knn_graph(space, 5, "dot")
+    assert graph.exact
+    distances = brute(space, "dot")
+    np.fill_diagonal(distances, np.inf)
+    np.testing.assert_array_equal(graph.indices, np.argsort(distances, 1)[:, :5])
 
 
 def test_the_graph_never_holds_all_distances(monkeypatch: pytest.MonkeyPatch) -> None:
