@@ -172,7 +172,7 @@ def ends_of(space: Space, axes: Sequence[OwnAxis]) -> tuple[tuple[str, str], ...
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= 36 else text[:35] + "…"
+    return text if len(text) <= 24 else text[:23] + "…"
 
 
 def place_on(space: Space, own: OwnAxis, vectors: Vectors, near: NDArray[np.int64]) -> Vectors:

@@ -249,6 +249,23 @@ LINKS: dict[str, tuple[str, dict[str, Any]]] = {
             "ex_sum": "king - man + woman",
         },
     ),
+    "explorer on own axes": (
+        "pages/explorer.py",
+        {
+            "ex_method": "Own axes",
+            "ex_dims": 3,
+            "ex_x": "two ends",
+            "ex_x_from": "digit: 3",
+            "ex_x_to": "digit: 8, digit: 0",
+            "ex_y_from": "7 (7)",
+            "ex_y_to": "",
+            "ex_z": "digit",
+        },
+    ),
+    "explorer on another third axis": (
+        "pages/explorer.py",
+        {"ex_method": "Own axes", "ex_dims": 3, "ex_y": "digit", "ex_z_from": "even: True", "ex_z_to": "even: False"},
+    ),
     "noise": (
         "pages/explorer.py",
         {"ex": "Noise and settings", "ex_method": "PCA", "ex_noise_guess": "how grouped it looks"},
@@ -306,7 +323,8 @@ FREE = {
         "f4_unseen",
         "f4_other",
     },
-    "pages/explorer.py": {"ex_pick", "ex_search", "ex_open", "ex_phrases", "ex_sum", "ex_cone", "ex_more"},
+    "pages/explorer.py": {"ex_pick", "ex_search", "ex_open", "ex_phrases", "ex_sum", "ex_cone", "ex_more"}
+    | {f"ex_{axis}_{side}" for axis in "xyz" for side in ("from", "to")},
 }
 
 # What a person gives to learn from stays with the session that brought it, pasted as well as uploaded.

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from embedkit.maps import Settings
-from embedkit.projection import projections
+from embedkit.projection import Recipe, projections
 
 BIND = "query-params"
 
@@ -41,9 +41,12 @@ def text(label: str, value: str, *, key: str, help: str, **more: Any) -> str:
     return str(st.text_input(label, value, key=key, help=help, bind=BIND, **more) or "").strip()
 
 
-def map_settings(prefix: str, default: str = "umap") -> Settings:
-    """Projection method, dimensions, seed and the method's own settings, with their bounds in the help."""
-    recipes = projections()
+def map_settings(prefix: str, default: str = "umap", more: Mapping[str, Recipe] | None = None) -> Settings:
+    """Projection method, dimensions, seed and the method's own settings, with their bounds in the help.
+
+    `more` are methods that this page alone offers.
+    """
+    recipes = projections() | dict(more or {})
     method = choice(
         "Projection",
         {recipe.title: name for name, recipe in recipes.items()},

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from embedkit.clusters import Clusters, clusters_now
 from embedkit.errors import EmbedkitError
 from embedkit.explore import Column, columns, groups_of
-from embedkit.figures import MapMarks, point_map
+from embedkit.figures import MapMarks, name_axes, point_map
 from embedkit.figures.density import density_image
 from embedkit.figures.style import COLORS, shade_colors
 from embedkit.figures.thinning import spread_rows
@@ -23,6 +23,7 @@ from embedkit.figures.thumbnails import MOST, Thumbnails, thumbnail_rows, thumbn
 from embedkit.jobs import Job
 from embedkit.maps import MadeMap
 from embedkit.neighbors import search
+from embedkit.own_axes import ends_of
 from embedkit.quality import lost_and_invented
 from embedkit.space import Space, Vectors
 from ui import cache_explorer, cache_points, work
@@ -59,7 +60,11 @@ def figure_of(
         _component(opened, made, looked, colored, marks)
         if many:
             return None
-    figure = point_map(made.projection.coords, space.items, gray=(~looked.match).tolist(), marks=marks, placed=yours, **colored)  # type: ignore[arg-type]
+    figure = point_map(
+        made.projection.coords, space.items, gray=(~looked.match).tolist(), marks=marks, placed=yours, **colored
+    )  # type: ignore[arg-type]
+    if made.projection.axes:
+        name_axes(figure, ends_of(space, made.projection.axes))
     if own:
         return figure
     st.session_state["ex_names"] = space.items

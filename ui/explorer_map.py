@@ -8,10 +8,12 @@ from embedkit.errors import EmbedkitError
 from embedkit.jobs import Job
 from embedkit.maps import MadeMap, Settings, map_key, request_map, result_of
 from embedkit.neighbors import Metric
+from embedkit.projection import OWN_AXES, recipe_of
 from embedkit.space import Space
 from ui import cache, work
 from ui.controls import choice, map_settings
 from ui.explorer_answer import answer
+from ui.explorer_axes import axes_form, axes_note, axes_sums
 from ui.explorer_draw import figure_of
 from ui.explorer_look import TRUST, Looked, look
 from ui.explorer_new import answer_new, new_points, placed
@@ -35,9 +37,9 @@ def view(opened: Opened, settings: Settings) -> None:
     )
     looked = look(opened, settings.metric)
     yours = new_points(opened)
-    if space.n > MOST_LAID_OUT and settings.method != "pca":
+    if space.n > MOST_LAID_OUT and settings.method not in ("pca", "axes"):
         st.error(
-            f"{settings.method.upper()} of {space.n:,} points would take an hour or more; at most {MOST_LAID_OUT:,} are laid out. Take a sample, or PCA.",
+            f"{recipe_of(settings.method).title} of {space.n:,} points would take an hour or more; at most {MOST_LAID_OUT:,} are laid out. Take a sample, PCA, or own axes.",
             icon=":material/error:",
         )
         return
@@ -46,6 +48,7 @@ def view(opened: Opened, settings: Settings) -> None:
         return
     yours = placed(made, yours)
     figure = figure_of(opened, made, looked, [(each.name, each.place) for each in yours if each.place is not None])
+    axes_note(made)
     _trust(made)
     answer(opened, made, looked)
     answer_new(opened, yours, looked.k)
@@ -65,11 +68,12 @@ def view(opened: Opened, settings: Settings) -> None:
     take_away(opened, made, settings, looked.pick, looked.k, looked.metric, st.session_state.get("ex_rows", ()), figure)
 
 
-def settings_form() -> Settings:
+def settings_form(opened: Opened) -> Settings:
     """The projection's settings, sent together."""
     with st.form("ex_map", border=False):
         with st.expander("Projection", icon=":material/tune:"):
-            found = map_settings("ex_")
+            found = map_settings("ex_", more={"axes": OWN_AXES})
+        axes = axes_form(opened, found.dims) if found.method == "axes" else ()
         metric = choice(
             "Near by",
             METRICS,
@@ -77,7 +81,7 @@ def settings_form() -> Settings:
             help="Cosine: the angle alone. Euclidean: the distance. Dot product: the angle and the lengths.",
         )
         st.form_submit_button("Draw the map", icon=":material/draw:", type="primary", width="stretch")
-    return Settings(found.method, found.dims, found.seed, metric, found.params)
+    return Settings(found.method, found.dims, found.seed, metric, found.params, axes)
 
 
 def _now(space: Space, settings: Settings) -> MadeMap | None:
@@ -126,6 +130,7 @@ def _arithmetic(made: MadeMap, looked: Looked) -> None:
     with arithmetic("ex_sums") as is_open:
         if not is_open:
             return
+        axes_sums(made, looked.pick)
         q = made.quality
         st.latex(r"\text{kNN recall} = \frac{1}{n k}\sum_i |N_k(i) \cap M_k(i)|")
         st.caption(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from embedkit.explore import columns, groups_of, sample_rows
 from embedkit.figures import point_map
 from embedkit.maps import MadeMap, Settings, map_key
-from embedkit.projection import projections
+from embedkit.projection import recipe_of
 from embedkit.space import Space
 from ui import cache_explorer
 from ui.controls import BIND
@@ -44,20 +46,21 @@ def view(opened: Opened, settings: Settings) -> None:
             key="ex_noise_guess",
         )
     st.subheader("The same vectors, other settings", anchor=False)
-    names = list(projections()[settings.method].bounds)
+    names = list(recipe_of(settings.method).bounds)
     if not names:
-        st.caption("PCA has no settings: it is always the same. Choose UMAP, PaCMAP or t-SNE under Projection.")
+        title = recipe_of(settings.method).title
+        st.caption(f"{title} has no settings: it is always the same. Choose UMAP, PaCMAP or t-SNE under Projection.")
     else:
         name = st.selectbox("Over which setting", names, key="ex_over", bind=BIND, help="The others stay as they are.")
         for place, value in zip(st.columns(3), VALUES[name or names[0]], strict=True):
             with place:
                 changed = dict(settings.params) | {name or names[0]: float(value)}
-                at = Settings(settings.method, settings.dims, settings.seed, settings.metric, tuple(changed.items()))
+                at = replace(settings, params=tuple(changed.items()))
                 _small(f"{name} {value:g}", space, at, groups, f"ex_v{value:g}", seen)
     st.subheader("The same settings, other seeds", anchor=False)
     for place, seed in zip(st.columns(3), (0, 1, 2), strict=True):
         with place:
-            at = Settings(settings.method, settings.dims, seed, settings.metric, settings.params)
+            at = replace(settings, seed=seed)
             _small(f"seed {seed}", space, at, groups, f"ex_s{seed}", seen)
     why(
         "A projection draws something for any numbers, also for none that mean anything. What stays when seed and settings change belongs to the data; what changes does not. "

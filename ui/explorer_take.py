@@ -25,7 +25,7 @@ from embedkit.figures.svg import figure_svg
 from embedkit.files import FORMATS, space_bytes
 from embedkit.maps import MadeMap, Settings
 from embedkit.neighbors import Metric
-from embedkit.projection import projections
+from embedkit.projection import recipe_of
 from embedkit.space import Space
 from ui.controls import BIND
 from ui.explorer_open import Opened
@@ -225,11 +225,11 @@ def _known(opened: Opened, rows: tuple[str, ...]) -> tuple[str, ...]:
 def _caption(opened: Opened, made: MadeMap, settings: Settings) -> tuple[str, str]:
     """What a picture of the map says of itself once it stands elsewhere."""
     q = made.quality
-    recipe = projections().get(settings.method)
-    named = recipe.title if recipe else settings.method
-    given = ", ".join(f"{name} {value:g}" for name, value in settings.params)
+    named = recipe_of(settings.method).title
+    axes = [own if isinstance(own, str) else f"{own[0]} to {own[1]}" for own in settings.axes]
+    given = ", ".join([*(f"{name} {value:g}" for name, value in settings.params), *axes])
     kept = f" Of its {q.k} true neighbors a point keeps {q.recall:.0%} near, in the mean." if q.k else ""
-    read = "" if settings.method == "pca" else f" {MAP_NOTE}"
+    read = "" if settings.method in ("pca", "axes") else f" {MAP_NOTE}"
     about = f"{opened.stated}; {settings.metric}, {f'{given}, ' if given else ''}seed {settings.seed}.{kept}{read}"
     return f"{opened.whole.title} by {named}", f"{opened.whole.title} by {named}: {about}"
 

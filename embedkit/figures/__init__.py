@@ -1,7 +1,7 @@
 """Figures: pure functions from data to a plotly figure; no widget, no state."""
 
 from embedkit.figures.by_hand import hand_loss, hand_map, hand_network
-from embedkit.figures.maps import MapMarks, axes_map, point_map
+from embedkit.figures.maps import MapMarks, axes_map, name_axes, point_map
 from embedkit.figures.panels import layer_lines, layer_map, strips, trust_bars
 from embedkit.figures.pictures import (
     PictureRow,
@@ -34,6 +34,7 @@ __all__ = [
     "learning_map",
     "loss_lines",
     "method_map",
+    "name_axes",
     "patched",
     "picture_rows",
     "point_map",

@@ -25,7 +25,7 @@ from embedkit.figures.style import (
 )
 from embedkit.space import Vectors
 
-__all__ = ["MapMarks", "axes_map", "point_map"]
+__all__ = ["MapMarks", "axes_map", "name_axes", "point_map"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,25 @@ def point_map(
         layout |= {"scene": {"xaxis": bare, "yaxis": bare, "zaxis": bare, "aspectmode": "cube"}, "dragmode": "orbit"}
     figure.update_layout(**layout)
     return figure
+
+
+def name_axes(figure: go.Figure, ends: Sequence[tuple[str, str]]) -> None:
+    """Write what a map's axes run from and to, where they mean something: two or three pairs (low end, high end)."""
+    if len(ends) == 2:
+        for name, (low, high) in zip(("xaxis", "yaxis"), ends, strict=True):
+            title = {"text": f"← {low}      {high} →", "font": {"size": 12}, "standoff": 4}
+            line = {
+                "visible": True,
+                "showgrid": False,
+                "showticklabels": False,
+                "zeroline": True,
+                "zerolinecolor": GRAY,
+            }
+            figure.update_layout({name: {"title": title, **line}})
+        figure.update_layout(legend_y=-0.08)
+    else:
+        for name, (low, high) in zip(("xaxis", "yaxis", "zaxis"), ends, strict=True):
+            figure.update_layout({f"scene_{name}_title": {"text": f"{low} → {high}", "font": {"size": 11}}})
 
 
 def _size(n: int, flat: bool) -> float:
