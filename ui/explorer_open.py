@@ -16,6 +16,7 @@ from embedkit.files import COMMAND_LINE, UPLOAD, space_bytes
 from embedkit.files.draft import unique
 from embedkit.files.given import size_of
 from embedkit.files.keeping import is_quick
+from embedkit.jobs import Job
 from embedkit.space import Space
 from ui import cache, cache_explorer, work
 from ui.controls import BIND, choice, text, whole_number
@@ -83,6 +84,8 @@ def opened() -> Opened | None:
         )
     )
     try:
+        if source != FILES:
+            st.session_state["ex_failed"] = None
         found = _files() if source == FILES else _here(source)
     except EmbedkitError as error:
         show_error(error)
@@ -241,67 +244,53 @@ def _files() -> Kept | None:
 
 def _choose() -> None:
     if chosen := st.session_state.get("ex_opened"):
-        st.session_state["ex_open"] = chosen
+        _opened_now(chosen)
 
 
 def _upload() -> None:
-    """Open what lies in the uploader, once; what was open before stays while that lasts, and when it fails."""
+    """Open what was dropped; what was open before stays while that lasts, and when it fails."""
+    reading: Job | None = st.session_state.get("ex_reading")
     given = st.file_uploader(
         "Files",
         accept_multiple_files=True,
-        key=f"ex_files_{st.session_state.get('ex_round', 0)}",  # a new one, empty, after each that was opened
-        help="Up to 200 MB. Vectors with labels, a projector's pair, its config with tensors and sprite: all at once.",
+        # A new one, empty, after each attempt: else the next file would be opened together with the last ones.
+        key=f"ex_files_{st.session_state.get('ex_round', 0)}",
+        disabled=reading is not None,
+        help="Up to 200 MB. Vectors with labels, a projector's pair, its config with tensors and sprite: drop them together.",
     )
-    name = tuple(file.file_id for file in given)
-    failed, error = st.session_state.get("ex_failed", ((), None))
-    if error is None or name != failed:
-        try:
-            key = _read(name, [(file.name, file.getvalue()) for file in given])
-        except EmbedkitError as found:
-            error = found
-            st.session_state["ex_failed"] = (name, error)
-        else:
-            if key is not None:
-                _visited(key)
-                st.session_state.pop("ex_failed", None)
-                st.session_state["ex_open"] = key
-                st.session_state["ex_round"] = st.session_state.get("ex_round", 0) + 1
-                st.rerun()
-            return
-    show_error(error)
-    if len(given) > 1:
-        st.caption("All files in the field are opened together. Take out what does not belong to the others.")
-    elif st.session_state.get("ex_last"):
-        st.caption("What was open before is still here. Files that belong together have to be dropped together.")
-    if given and isinstance(error, JobStopped):
-        st.button(
-            "Read again",
-            key="ex_read_again",
-            icon=":material/refresh:",
-            help="Starts to open these files anew",
-            on_click=st.session_state.pop,
-            args=("ex_failed",),
-        )
+    try:
+        if reading is not None:
+            if not work.wait_for(reading):
+                return
+            st.session_state["ex_reading"] = None
+            _opened_now(cache_explorer.uploaded(reading))
+        elif given:
+            files = [(file.name, file.getvalue()) for file in given]
+            if is_quick(files):
+                _opened_now(cache_explorer.keep_upload(files))
+            else:
+                with st.spinner("Taking the files in ..."):
+                    st.session_state["ex_reading"] = cache_explorer.request_upload(files)
+                st.session_state["ex_failed"] = None
+    except EmbedkitError as error:
+        st.session_state["ex_failed"] = error
+    if given or reading is not None:
+        st.session_state["ex_round"] = st.session_state.get("ex_round", 0) + 1
+        st.rerun()
+    failed = st.session_state.get("ex_failed")
+    if isinstance(failed, JobStopped):
+        st.info(escaped(str(failed)), icon=":material/stop_circle:")
+    elif failed is not None:
+        show_error(failed)
+        still = "What was open before is still here. " if st.session_state.get("ex_last") else ""
+        st.caption(f"{still}Files that belong together have to be dropped together.")
 
 
-def _read(name: tuple[str, ...], files: list[tuple[str, bytes]]) -> str | None:
-    """The key of what the files hold; None where there are none, and while a worker reads them."""
-    reading, job = st.session_state.get("ex_reading", ((), None))
-    if job is not None and name and name != reading:  # other files were given meanwhile
-        cache_explorer.drop_upload(job)
-        job = None
-    if job is None:
-        if not files:
-            return None
-        if is_quick(files):
-            return cache_explorer.keep_upload(files)
-        with st.spinner("Taking the files in ..."):
-            job = cache_explorer.request_upload(files)
-        st.session_state["ex_reading"] = (name, job)
-    if not work.wait_for(job):
-        return None
-    del st.session_state["ex_reading"]
-    return cache_explorer.uploaded(job)
+def _opened_now(key: str) -> None:
+    """Show these."""
+    _visited(key)
+    st.session_state["ex_open"] = key
+    st.session_state["ex_failed"] = None
 
 
 def _understood(found: Kept) -> None:
