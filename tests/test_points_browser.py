@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import re
@@ -14,8 +16,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from points_app import group_of, places
-from test_browser import BINARY, FLAGS, QUIET, ROOT, Visit, healthy, sync_playwright
+from PIL import Image
+from points_app import group_of, marked, places, tint
+from test_browser import BINARY, FLAGS, QUIET, ROOT, Visit, healthy, server, sync_playwright  # noqa: F401
+
+from embedkit.figures.style import COLORS, INVENTED, LOST, NEAR, PICK
 
 pytestmark = pytest.mark.browser
 WITHOUT = [flag for flag in FLAGS if "swiftshader" not in flag and "gpu" not in flag] + [
@@ -157,6 +162,29 @@ class Map(Visit):
         """The opacity of each pixel of the canvas with the points."""
         size, found = self.page.locator(".dots").first.evaluate(OPACITY)
         return np.array(found, np.uint8).reshape(size)
+
+    def above(self) -> np.ndarray:
+        """What lies over the points: red, green, blue and opacity of each pixel, as many as the page's own."""
+        address = self.page.locator(".over").first.evaluate("canvas => canvas.toDataURL()")
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))).convert("RGBA"))
+
+    def at(self, pixels: np.ndarray) -> np.ndarray:
+        """What lies over the points at `pixels` (n, 2) from the middle of the map; nothing outside of it."""
+        image = self.above()
+        rows = np.round(np.asarray(pixels) + np.array(image.shape[1::-1]) / 2 - 0.5).astype(int)[:, ::-1]
+        inside = ((rows >= 0) & (rows < image.shape[:2])).all(1)
+        answer = np.zeros((len(rows), 4), np.uint8)
+        answer[inside] = image[tuple(rows[inside].T)]
+        return answer
+
+    def closer(self, pixels: np.ndarray, times: float, place: tuple[float, float]) -> np.ndarray:
+        """Zoom in at a place, given in pixels from the middle; where `pixels` stand then."""
+        x, y = self.middle()
+        self.page.mouse.move(x + place[0], y + place[1])
+        self.page.mouse.wheel(0, -400 * float(np.log(times)))
+        self.page.mouse.move(x - 5, y - 5)
+        self.page.wait_for_timeout(600)
+        return place + (pixels - place) * times
 
     def pixel_places(self, coords: np.ndarray) -> np.ndarray:
         """Where the points stand, in pixels from the middle of the map, while all are in view: worked out by hand."""
@@ -354,3 +382,176 @@ def test_on_a_phone_a_finger_lassos_when_asked_to_and_two_zoom(drawing: Any, bas
     visit.page.wait_for_timeout(500)
     assert (visit.pixels() != before).mean() > 0.1
     visit.done()
+
+
+def like(found: np.ndarray, color: str | tuple[int, ...], off: int = 24) -> np.ndarray:
+    """Which of these pixels (n, 4) are opaque and of about this color."""
+    rgb = [int(color[i : i + 2], 16) for i in (1, 3, 5)] if isinstance(color, str) else color
+    return (found[:, 3] > 230) & (np.abs(found[:, :3].astype(int) - rgb).max(1) <= off)
+
+
+def along(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Each pixel on the middle part of a line."""
+    steps = int(np.hypot(*(end - start)) * 0.6)
+    return start + (end - start) * np.linspace(0.2, 0.8, steps)[:, None]
+
+
+def round_(place: np.ndarray, reach: float) -> np.ndarray:
+    turn = np.linspace(0, 2 * np.pi, 60, endpoint=False)
+    return place + reach * np.c_[np.cos(turn), np.sin(turn)]
+
+
+def marks_stand(visit: Map, pixels: np.ndarray, n: int) -> None:
+    marks = marked(n)
+    pick, kept, lost, invented = (pixels[row] for row in (marks.pick, marks.near[0], marks.lost[0], marks.invented[0]))
+    assert like(visit.at(along(pick, kept)), NEAR).mean() > 0.9  # solid
+    assert 0.2 < like(visit.at(along(pick, lost)), LOST, 40).mean() < 0.8  # dotted
+    assert like(visit.at(round_(invented, 6.5)), INVENTED, 60).mean() > 0.5
+    assert not like(visit.at(invented[None]), INVENTED).any()  # a ring, no disc
+    assert not like(visit.at(along(pick, invented)), INVENTED).any()
+    corners = pick + np.array([[8, 0], [-8, 0], [0, 8], [0, -8]]) * 0.9
+    assert like(visit.at(corners), PICK, 60).all()
+
+
+def test_marks_of_a_pick_stand_at_their_points_and_move_with_them(drawing: Any, base: str) -> None:
+    n = 5_000
+    visit = Map(drawing, base, f"/?n={n}&marks=1")
+    pixels = visit.pixel_places(places(n, 0))
+    marks_stand(visit, pixels, n)
+    legend = visit.page.locator(".legend .mark").all_inner_texts()
+    assert legend == [
+        "true neighbor, near on the map: 1", "true neighbor that the map lost: 1", "near on the map only (invented): 1",
+        f"picked: point {marked(n).pick}",
+    ]  # fmt: skip
+    said = visit.page.locator(".over").get_attribute("aria-label") or ""
+    assert "dotted lines to 1 that the map lost" in said
+    for _ in range(2):
+        visit.page.locator("[data-do=out]").click()
+    marks_stand(visit, visit.closer(pixels / 1.5, 1.5, (30, -20)), n)
+    visit.page.locator("[data-do=reset]").click()
+    visit.page.get_by_text("Other projection").click()
+    visit.page.wait_for_selector(".stage[data-glides='1']")
+    visit.stands()
+    visit.page.wait_for_timeout(300)
+    marks_stand(visit, visit.pixel_places(places(n, 1)), n)
+    visit.done()
+
+
+def test_marks_and_pictures_need_no_webgl(plain: Any, base: str) -> None:
+    visit = Map(plain, base, "/?n=1500&marks=1", "flat")
+    marks_stand(visit, visit.pixel_places(places(1_500, 0)), 1_500)
+    visit.page.goto(base + "/?n=1500&pictures=1")
+    visit.stands("flat")
+    assert len(pictured(visit, visit.pixel_places(places(1_500, 0)))) > 50
+    visit.done()
+
+
+def test_without_motion_points_are_at_their_new_places_at_once(drawing: Any, base: str) -> None:
+    visit = Map(drawing, base, "/?n=1500&marks=1", reduced_motion="reduce")
+    visit.page.get_by_text("Other projection").click()
+    visit.page.wait_for_timeout(500)
+    visit.stands()
+    assert visit.page.locator(".stage").get_attribute("data-glides") is None
+    marks_stand(visit, visit.pixel_places(places(1_500, 1)), 1_500)
+    visit.done()
+
+
+def pictured(visit: Map, pixels: np.ndarray) -> set[int]:
+    """The points whose own picture is drawn at their place."""
+    found = visit.at(pixels)
+    wanted = np.array([tint(row) for row in range(len(pixels))])
+    same = (found[:, :3].astype(int) == wanted).all(1) & (found[:, 3] == 255)
+    return set(np.flatnonzero(same).tolist())
+
+
+def test_pictures_stand_at_their_points_framed_by_group_and_a_closer_view_shows_more(drawing: Any, base: str) -> None:
+    n = 1_500
+    visit = Map(drawing, base, f"/?n={n}&pictures=1")
+    pixels = visit.pixel_places(places(n, 0))
+    first = pictured(visit, pixels)
+    assert len(first) > 50
+    assert len(first) == int(visit.page.locator(".stage").get_attribute("data-pictures") or 0)
+    shown = pixels[sorted(first)]
+    gaps = np.abs(shown[:, None] - shown[None]).max(2) + 1e9 * np.eye(len(shown))
+    assert gaps.min() > 28  # none touches another
+    frames = [like(visit.at(pixels[row][None] - [15, 0]), COLORS[group_of(n)[row]])[0] for row in sorted(first)[:20]]
+    assert all(frames)
+
+    lonely = max(first, key=lambda row: float(np.abs(pixels[row]).max()))
+    x, y = visit.middle()
+    visit.page.mouse.move(x + pixels[lonely][0] + 9, y + pixels[lonely][1] + 9)  # on the picture, beside the point
+    visit.page.locator(".tip canvas").wait_for(state="visible")
+    assert visit.page.locator(".tip").inner_text().strip() == f"point {lonely} · group {group_of(n)[lonely]}"
+    color = visit.page.locator(".tip canvas").evaluate("c => [...c.getContext('2d').getImageData(40, 40, 1, 1).data]")
+    assert tuple(color[:3]) == tint(lonely)
+
+    heap = pixels[marked(n).pick]
+    moved = visit.closer(pixels, 4, tuple(heap))
+    width, height = visit.page.locator(".stage").evaluate("(e) => [e.clientWidth, e.clientHeight]")
+    inside = set(np.flatnonzero((np.abs(moved) < [width / 2, height / 2]).all(1)).tolist())
+    assert len(pictured(visit, moved)) > 1.5 * len(first & inside)
+    visit.done()
+
+
+def test_pictures_of_what_the_filter_hides_are_gray(drawing: Any, base: str) -> None:
+    visit = Map(drawing, base, "/?n=300&pictures=1")
+    pixels = visit.pixel_places(places(300, 0))
+    assert {row % 2 for row in pictured(visit, pixels)} == {0, 1}
+    visit.page.get_by_text("Filter").click()
+    visit.page.locator(".legend", has_text="150 gray points").wait_for()
+    visit.stands()
+    assert {row % 2 for row in pictured(visit, pixels)} == {0}
+    visit.done()
+
+
+def test_names_come_as_the_view_comes_closer(drawing: Any, base: str) -> None:
+    n = 20_000
+    visit = Map(drawing, base, f"/?n={n}&names=1")
+    stage = visit.page.locator(".stage")
+    visit.page.wait_for_function(f"{STAGES}.some(stage => Number(stage.dataset.labels) > 30)")
+    few = int(stage.get_attribute("data-labels") or 0)
+    pixels = visit.pixel_places(places(n, 0))
+    visit.closer(pixels, 5, tuple(pixels[marked(n).pick]))
+    visit.page.wait_for_function(f"few => {STAGES}.some(stage => Number(stage.dataset.labels) > 1.3 * few)", arg=few)
+    assert sum("names" in address or "one" in address for address in visit.asked) < 8  # the names came in one piece
+    visit.done()
+
+
+def test_axes_have_titles_and_own_points_stand_as_stars(drawing: Any, base: str) -> None:
+    visit = Map(drawing, base, "/?n=1500&axes=1")
+    image = visit.above()
+    assert (image[-20:, image.shape[1] // 2 - 50 : image.shape[1] // 2 + 50, 3] > 200).sum() > 100
+    assert (image[image.shape[0] // 2 - 50 : image.shape[0] // 2 + 50, :20, 3] > 200).sum() > 100
+    coords = places(1_500, 0)
+    middle = visit.pixel_places(np.r_[coords, np.zeros((1, 2), np.float32)])[-1]
+    assert like(visit.at(middle[None]), "#F0E442").all()
+    assert "yours" in visit.page.locator(".legend").inner_text()
+    visit.done()
+
+
+def test_the_explorer_draws_pictures_that_are_lassoed_and_picked(drawing: Any, server: str) -> None:  # noqa: F811
+    visit = Visit(drawing, server)
+    page = visit.page
+    page.goto(server + "/explorer?ex_method=PCA&ex_draw=pictures")
+    page.wait_for_selector(".stage[data-state='ready']")
+    page.wait_for_selector(QUIET)
+    assert int(page.locator(".stage").get_attribute("data-pictures") or 0) > 50
+    over = page.locator(".over")
+    over.scroll_into_view_if_needed()
+    over.focus()
+    page.keyboard.press("Shift+Enter")
+    page.get_by_text("1,797 of 1,797 points are selected.").wait_for()
+    page.get_by_role("button", name="Selected rows (CSV)").wait_for()
+    over.focus()
+    page.keyboard.press("Enter")
+    page.locator(".legend .mark", has_text="picked:").wait_for()
+    name = page.locator(".legend .mark", has_text="picked:").inner_text().removeprefix("picked: ")
+    assert page.get_by_label("Pick", exact=True).input_value() == name
+    page.wait_for_selector(QUIET)
+    over.focus()
+    page.keyboard.press("Escape")
+    page.locator(".legend .mark").first.wait_for(state="detached")
+    page.get_by_text("points are selected").wait_for(state="detached")
+    assert page.get_by_label("Pick", exact=True).input_value() == ""
+    assert visit.errors == []
+    visit.context.close()

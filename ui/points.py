@@ -69,6 +69,7 @@ LOADER = """export default function (component) {
 BUNDLE = Path(__file__).with_name("points.js")
 MOST_CORNERS = 4_000
 LONG = 24  # letters of a name on the map; all of it stands under the pointer
+STAR = ("#F0E442", "#333333")  # inside and edge of a person's own point
 WHOLE = 4_000_000  # bytes of names that a map which draws names reads at once
 BYTES = "application/octet-stream"
 
@@ -102,6 +103,7 @@ def points(
     marks: MapMarks | None = None,
     pictures: Thumbnails | None = None,
     many_names: bool = False,
+    placed: Sequence[tuple[str, Vectors]] = (),
     axes: tuple[str, str] | None = None,
     height: int = 620,
     alt: str = "",
@@ -114,9 +116,10 @@ def points(
     them. `picked` rows are marked instead of this map's own, so that two maps can show one choice. `labels` are (row,
     text, bold), the most important first: those that would overlap wait for a closer view; with `many_names` any of the
     `names` are written where there is room. `pictures` stand at their points, as many as fit. `marks` are one item's
-    lines to its true neighbors, dotted where the map lost them, and rings around those that it invented. `axes` are the
-    titles at the lower and the left edge. With the same `key`, other coordinates of as many points are glided to.
-    `on_pick` is called before the page runs again.
+    lines to its true neighbors, dotted where the map lost them, and rings around those that it invented. `placed` are
+    further points, name and coordinates (2,), drawn as stars, and `axes` the titles at the lower and the left edge.
+    With the same `key`, other coordinates of as many points are glided to. `on_pick` is called before the page runs
+    again.
     """
     n = len(coords)
     coords = np.ascontiguousarray(coords, np.float32)
@@ -173,6 +176,9 @@ def points(
     }
     if marks is not None and marks.pick is not None:
         data["marks"] = _marks(marks, names)
+    if placed:
+        data["placed"] = [[_shorter(name), float(place[0]), float(place[1])] for name, place in placed]
+        data["starColors"] = list(STAR)
     if pictures is not None:
         sheet = {
             "rows": pictures.rows.tolist(),
@@ -220,7 +226,10 @@ def _marks(marks: MapMarks, names: Sequence[str] | None) -> dict[str, Any]:
 
 
 def _name(row: int | None, names: Sequence[str] | None, longest: int = LONG) -> str:
-    text = f"point {row}" if names is None or row is None else names[row]
+    return _shorter(f"point {row}" if names is None or row is None else names[row], longest)
+
+
+def _shorter(text: str, longest: int = LONG) -> str:
     return text if len(text) <= longest else text[: longest - 2] + "…"
 
 

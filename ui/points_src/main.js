@@ -149,7 +149,7 @@ class PointMap {
   }
 
   showLegend() {
-    const { names, colors, gray, marks } = this.data
+    const { names, colors, gray, marks, placed } = this.data
     const shown = names.slice(0, 24)
     this.legend.replaceChildren(...shown.map((name, i) => {
       const item = document.createElement("span")
@@ -172,6 +172,14 @@ class PointMap {
       item.append(draw === "pick" ? text : `${text}: ${rows.length}`)
       this.legend.append(item)
     }
+    if (placed) {
+      const item = document.createElement("span")
+      item.className = "mark"
+      item.innerHTML = '<svg viewBox="0 0 26 14" aria-hidden="true"><path d="m13 0 1.7 5 5.1.1-4.1 3.1 1.5 5L13 10.3l-4.2 2.9 1.5-5-4.1-3.1 5.1-.1z"/></svg>'
+      item.firstChild.style.cssText = `stroke: ${this.data.starColors[1]}; stroke-width: 1; fill: ${this.data.starColors[0]}`
+      item.append("yours")
+      this.legend.append(item)
+    }
     this.legend.hidden = !this.legend.childNodes.length
   }
 
@@ -191,7 +199,7 @@ class PointMap {
     ])
     if (this.gone) return
     const moved = this.version !== data.version
-    const recolored = this.codesAddress !== data.codes || this.colors !== data.colors.join() || this.theme !== this.ground
+    const recolored = this.codesAddress !== data.codes || this.colors !== data.colors.join() || this.theme !== this.ground || this.small !== data.manyNames
     const sameCount = this.n === data.n
     if (moved) this.place(new Float32Array(coords), data)
     if (this.namesAddress !== data.namesAt) {
@@ -211,7 +219,7 @@ class PointMap {
     if (moved && !(glide && this.plot)) this.reset()
     if (this.plot && (moved || recolored)) await this.draw(data, glide)
     if (this.gone) return
-    Object.assign(this, { version: data.version, codesAddress: data.codes, colors: data.colors.join(), theme: this.ground })
+    Object.assign(this, { version: data.version, codesAddress: data.codes, colors: data.colors.join(), theme: this.ground, small: data.manyNames })
     this.drawn = data.n > 0
     if (this.maskAddress !== data.picked || moved || recolored) this.pick(mask, data)
     if (this.flat) await this.loadImage(data)
@@ -286,7 +294,8 @@ class PointMap {
     }
     this.plot.set({
       colorBy: "valueA", pointColor: [...data.colors, data.grayColor], backgroundColor: hex(this.ground),
-      pointSize: n > 300_000 ? 1.6 : n > 60_000 ? 2.2 : n > 5_000 ? 3.2 : 5, pointOrder: order,
+      pointScaleMode: data.manyNames ? "constant" : "asinh", // beside names points stay small
+      pointSize: data.manyNames && n > 500 ? (n > 300_000 ? 1.6 : 2.5) : n > 300_000 ? 1.6 : n > 60_000 ? 2.2 : n > 5_000 ? 3.2 : 5, pointOrder: order,
       pointSizeSelected: n > 5_000 ? 1 : 2, pointOutlineWidth: 1,
     })
     this.gliding = glide
@@ -373,6 +382,7 @@ class PointMap {
 
   look() {
     const { zoom, tx, ty } = this
+    if (this.hovered >= 0) this.hover(-1) // what was under the pointer has moved on
     this.plot?.view([zoom, 0, 0, 0, 0, zoom, 0, 0, 0, 0, 1, 0, tx, ty, 0, 1], { preventEvent: true })
     clearTimeout(this.later)
     this.later = setTimeout(() => this.near(), 200)
@@ -411,6 +421,7 @@ class PointMap {
     if (ready && this.marks) this.paintMarks(pen)
     if (this.gliding) return // labels come again at the new places
     if (ready) this.paintLabels(pen)
+    if (ready && this.data.placed) this.paintPlaced(pen)
     if (this.data.axes) this.paintAxes(pen)
     const marked = ready && this.picked?.length <= 200 ? this.picked : []
     pen.lineWidth = 2
@@ -506,15 +517,14 @@ class PointMap {
     const { pick, kinds } = this.marks
     const [px, py] = this.spot(pick)
     const framed = new Map(this.placed.filter((each) => each.picture).map(({ row, box }) => [row, (box[2] - box[0]) / 2]))
-    const stroke = (color, width) => {
-      pen.strokeStyle = this.ground; pen.lineWidth = width + 3; pen.stroke()
-      pen.strokeStyle = color; pen.lineWidth = width; pen.stroke()
+    const stroke = (color, width, dash = []) => {
+      pen.strokeStyle = this.ground; pen.globalAlpha = 0.8; pen.lineWidth = width + 3; pen.stroke(); pen.globalAlpha = 1
+      pen.setLineDash(dash); pen.strokeStyle = color; pen.lineWidth = width; pen.stroke(); pen.setLineDash([])
     }
     const ring = (row, color, reach) => {
       pen.beginPath(); pen.arc(...this.spot(row), reach, 0, 7); stroke(color, 2.5)
     }
-    const diamond = (row, color, reach) => {
-      const [x, y] = this.spot(row)
+    const diamond = (x, y, color, reach) => {
       pen.beginPath(); pen.moveTo(x, y - reach); pen.lineTo(x + reach, y); pen.lineTo(x, y + reach); pen.lineTo(x - reach, y); pen.closePath()
       stroke(color, 2.5)
     }
@@ -527,9 +537,8 @@ class PointMap {
         if (long) {
           const start = Math.min(long, 8) // outside of the diamond
           pen.beginPath(); pen.moveTo(px + (x - px) * start / long, py + (y - py) * start / long); pen.lineTo(x, y)
-          if (draw === "dots") pen.setLineDash([0.1, 6])
-          stroke(color, draw === "dots" ? 3 : 2)
-          pen.setLineDash([])
+          if (draw === "dots") stroke(color, 3, [0.1, 6])
+          else stroke(color, 2)
         }
         pen.beginPath(); pen.arc(x, y, 3, 0, 7); pen.fillStyle = color; pen.fill()
       }
@@ -538,11 +547,37 @@ class PointMap {
       for (const row of rows) {
         if (framed.has(row)) this.paintPicture(pen, row)
         if (draw === "ring" && framed.has(row)) ring(row, color, framed.get(row) * 1.41 + 2)
-        if (draw === "pick") diamond(row, color, framed.has(row) ? framed.get(row) * 2 + 2 : 8)
+        if (draw !== "pick") continue
+        if (!framed.has(row)) { diamond(px, py, color, 8); continue }
+        const [w, h] = this.pictures.size.map((side) => side + 2 * EDGE + 4)
+        pen.beginPath(); pen.rect(px - w / 2, py - h / 2, w, h); stroke(color, 3)
+        pen.beginPath(); pen.rect(px - 6, py - h / 2 - 6, 12, 12); pen.fillStyle = this.ground; pen.fill()
+        diamond(px, py - h / 2, color, 6)
       }
     }
     pen.lineCap = "butt"
     this.stage.dataset.marks = kinds.map((kind) => kind.rows.length).join()
+  }
+
+  // Points of a person's own, as stars.
+  paintPlaced(pen) {
+    pen.textBaseline = "middle"; pen.textAlign = "center"; pen.lineJoin = "round"
+    pen.font = `600 13px ${this.font}`
+    for (const [name, px, py] of this.data.placed) {
+      const [x, y] = this.toScreen((px - this.center[0]) / this.scale, (py - this.center[1]) / this.scale)
+      pen.beginPath()
+      for (let i = 0; i < 10; i++) {
+        const reach = i % 2 ? 4.5 : 10.5, turn = (i - 2.5) * Math.PI / 5
+        pen.lineTo(x + reach * Math.cos(turn), y + reach * Math.sin(turn))
+      }
+      pen.closePath()
+      pen.fillStyle = this.data.starColors[0]; pen.fill()
+      pen.strokeStyle = this.data.starColors[1]; pen.lineWidth = 1.5; pen.stroke()
+      pen.strokeStyle = this.ground; pen.lineWidth = 3.5
+      pen.strokeText(name, x, y + 19); pen.fillStyle = this.ink; pen.fillText(name, x, y + 19)
+    }
+    pen.textAlign = "start"
+    this.stage.dataset.placed = this.data.placed.length
   }
 
   paintAxes(pen) {
@@ -574,7 +609,7 @@ class PointMap {
       let long = this.widths.get(key)
       if (long === undefined) { long = pen.measureText(text).width; this.widths.set(key, long) }
       const picture = pictures && this.placed.find((each) => each.row === row && each.picture)
-      const away = picture ? (picture.box[2] - picture.box[0]) * 0.8 + 8 : this.marks?.pick === row ? 12 : 6
+      const away = picture ? (picture.box[2] - picture.box[0]) / 2 + 8 : this.marks?.pick === row ? 12 : 6
       const left = x + away + long > this.wide ? x - away - long : x + away
       const box = [left - 3, y - 9, left + long + 3, y + 9]
       if (!always && taken.some((b) => box[0] < b[2] && box[2] > b[0] && box[1] < b[3] && box[3] > b[1])) return
@@ -615,7 +650,7 @@ class PointMap {
   // The earliest row of each field of a grid that stands still on the map: what has a name keeps it in a closer view.
   spread(rows, most) {
     const closer = 2 ** Math.floor(Math.log2(Math.max(1, this.zoom / this.fit)))
-    const [w, h] = [50, 16].map((pixels) => pixels * 2 / this.tall / this.fit / closer)
+    const [w, h] = [30, 11].map((pixels) => pixels * 2 / this.tall / this.fit / closer)
     const gray = this.data.colors.length
     const fields = new Map()
     for (const row of rows) {
