@@ -8,27 +8,19 @@ moved in this process by Streamlit's AppTest: the script of the page and its ans
 from __future__ import annotations
 
 import argparse
-import os
-import socket
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from urllib.request import urlopen
 
 import psutil
 from streamlit.testing.v1 import AppTest
 
 from benchmarks import _common as common
+from benchmarks._browser import WIDE, chromium, server
 from benchmarks._common import ROOT, Figure, Skip, median, timed
 
-FLAGS = [
-    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
-]  # fmt: skip
 # page: what is visible with the first useful picture, and the budget in seconds
 PICTURES = {
     "/": ("[data-testid='stImage'] img", 2.0),
@@ -39,32 +31,6 @@ PICTURES = {
     "/explorer": (".js-plotly-plot .main-svg >> nth=0", 4.0),
 }
 WORDS = ("pear", "bank", "river", "king", "music", "green", "dog", "paris", "law", "train", "sugar", "war")
-
-
-@contextmanager
-def server(*more: str) -> Iterator[tuple[str, float, psutil.Process]]:
-    """A running server: its address, the seconds from the command until it was healthy, and its process."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    address = f"http://localhost:{port}"
-    start = time.perf_counter()
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), *more]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        while True:
-            try:
-                with urlopen(f"{address}/_stcore/health", timeout=5) as answer:
-                    if answer.read() == b"ok":
-                        break
-            except OSError:
-                if process.poll() is not None or time.perf_counter() - start > 120:
-                    raise Skip("the server did not start") from None
-            time.sleep(0.02)
-        yield address, time.perf_counter() - start, psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def starts(runs: int) -> Iterator[Figure]:
@@ -79,16 +45,10 @@ def starts(runs: int) -> Iterator[Figure]:
 
 def pictures(runs: int) -> Iterator[Figure]:
     """From the navigation until the first useful picture can be seen; then the memory of a server of many visits."""
-    from playwright.sync_api import sync_playwright
-
-    binary = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-    if not Path(binary).exists():
-        raise Skip(f"first pictures and memory: there is no Chromium at {binary} (CHROMIUM names another binary)")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=binary, args=FLAGS)
+    with chromium("first pictures and memory") as browser:
 
         def open_page(url: str, selector: str) -> float:
-            page = browser.new_context(viewport={"width": 1400, "height": 900}).new_page()
+            page = browser.new_context(viewport=WIDE).new_page()
             start = time.perf_counter()
             page.goto(url, wait_until="commit")
             page.wait_for_selector(selector, state="visible", timeout=60_000)
@@ -109,7 +69,6 @@ def pictures(runs: int) -> Iterator[Figure]:
                 open_page(address + path, selector)
             time.sleep(5)  # the worker warms up beside the pages
             yield from memory(process)
-        browser.close()
 
 
 def visitor(page: str, **query: str) -> AppTest:
