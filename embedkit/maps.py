@@ -15,13 +15,14 @@ from embedkit.jobs import Job, Pool
 from embedkit.neighbors import EXACT_LIMIT, Metric
 from embedkit.own_axes import OwnAxis
 from embedkit.projection import MethodName, Projection, chosen_params, project, recipe_of
-from embedkit.quality import Quality, measure
+from embedkit.quality import Quality, lost_and_invented, measure
 from embedkit.space import Space, Vectors
 from embedkit.store import Entry, Store, default_store, recipe_key
 
 __all__ = [
     "MadeMap",
     "Settings",
+    "kept_of",
     "make_map",
     "map_key",
     "pack_map",
@@ -59,6 +60,18 @@ class MadeMap:
 
     projection: Projection
     quality: Quality
+
+
+def kept_of(made: MadeMap, item: str) -> float:
+    """The share of an item's true neighbors that the map keeps near; measured now where the sample left it out."""
+    space = made.projection.space
+    if space is None:
+        raise InputError("This map does not carry its space.")
+    known = float(made.quality.point_recall[space.row(item)])
+    if made.quality.k == 0 or not np.isnan(known):
+        return known
+    lost, _ = lost_and_invented(space, made.projection, item, made.quality.k, made.projection.metric)
+    return 1 - len(lost) / made.quality.k
 
 
 def _recipe(space: Space, settings: Settings) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import streamlit as st
 
 from embedkit.figures import trust_bars
 from embedkit.figures.pictures import data_address
-from embedkit.maps import MadeMap
+from embedkit.maps import MadeMap, kept_of
 from embedkit.neighbors import Metric, search
 from embedkit.quality import lost_and_invented
 from embedkit.space import Space
@@ -48,12 +48,7 @@ def answer(opened: Opened, made: MadeMap, looked: Looked) -> None:
         if looked.pick not in space:
             st.info("It is not in the sample on this map.", icon=":material/info:")
             return
-        row = space.row(looked.pick)
-        kept = made.quality.point_recall[row]
-        if np.isnan(kept):
-            st.info("On a map of so many points only a sample was measured; this one is not among it.")
-            return
-        st.metric("Of its true neighbors the map keeps near", f"{kept:.0%}", border=True)
+        st.metric("Of its true neighbors the map keeps near", f"{kept_of(made, looked.pick):.0%}", border=True)
         lost, invented = lost_and_invented(space, made.projection, looked.pick, looked.k, looked.metric)
         _listed(opened, "Lost by the map", lost)
         _listed(opened, "Invented by the map", invented)

@@ -13,6 +13,12 @@ from ui.explorer_open import Opened
 
 WAYS = {"x": "Across", "y": "Up", "z": "Into the depth"}
 ENDS = "two ends"
+WHY_AXES = (
+    "The difference between two means is a direction, and a point's place is how far it lies along it, from the middle between the two. "
+    "So both ends of an axis stand apart by what you chose, whatever the vectors hold: look at the points between and beyond. "
+    "Two or three directions leave most of the numbers out, so strangers stand side by side, and the figures above say how many. "
+    "Lists of neighbors come from all numbers. Other items at the same ends show what of the axis is yours and what is theirs."
+)
 WHAT = "Items, classes such as digit: 3, or words to look for in names and columns; commas between several, of which the mean is taken."
 
 
@@ -94,8 +100,12 @@ def axes_note(made: MadeMap) -> None:
     first, second = (drawn(space, own).axis for own in projection.axes[:2])
     between = ""
     if first is not None and second is not None:
-        between = f" Cosine between the first two: {float(first.direction @ second.direction):.2f}; at 0 they ask different things, near 1 or −1 the same."
+        between = f" Cosine between the first two: {_signed(float(first.direction @ second.direction))}; at 0 they ask different things, near 1 or −1 the same."
     st.caption(f"Axes: {'; '.join(said)}.{between}")
+
+
+def _signed(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
 
 
 def axes_sums(made: MadeMap, pick: str | None) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import streamlit as st
 
 from embedkit.errors import EmbedkitError
 from embedkit.jobs import Job
-from embedkit.maps import MadeMap, Settings, map_key, request_map, result_of
+from embedkit.maps import MadeMap, Settings, kept_of, map_key, request_map, result_of
 from embedkit.neighbors import Metric
 from embedkit.projection import OWN_AXES, recipe_of
 from embedkit.space import Space
 from ui import cache, work
 from ui.controls import choice, map_settings
 from ui.explorer_answer import answer
-from ui.explorer_axes import axes_form, axes_note, axes_sums
+from ui.explorer_axes import WHY_AXES, axes_form, axes_note, axes_sums
 from ui.explorer_draw import figure_of
 from ui.explorer_look import TRUST, Looked, look
 from ui.explorer_new import answer_new, new_points, placed
@@ -53,7 +54,9 @@ def view(opened: Opened, settings: Settings) -> None:
     answer(opened, made, looked)
     answer_new(opened, yours, looked.k)
     why(
-        f"Each point is {space.d} numbers; the map keeps two or three of them, so it has to lose neighbors (dotted lines) and to invent some (rings). "
+        WHY_AXES
+        if settings.method == "axes"
+        else f"Each point is {space.d} numbers; the map keeps two or three of them, so it has to lose neighbors (dotted lines) and to invent some (rings). "
         "Lists of neighbors come from all numbers, over all vectors, also those that are not on the map. "
         f"Before you believe a group, look at the same map of shuffled numbers (*Noise and settings*): would nothing look like this? {MAP_NOTE}"
     )
@@ -134,12 +137,12 @@ def _arithmetic(made: MadeMap, looked: Looked) -> None:
         q = made.quality
         st.latex(r"\text{kNN recall} = \frac{1}{n k}\sum_i |N_k(i) \cap M_k(i)|")
         st.caption(
-            f"N are the k = {q.k} nearest in the original space, M those on the map; here {q.recall:.4f} over {len(q.point_recall):,} points."
+            f"N are the k = {q.k} nearest in the original space, M those on the map; here {q.recall:.4f} over {int(np.isfinite(q.point_recall).sum()):,} points."
         )
         space = made.projection.space
         if looked.pick is None or space is None or looked.pick not in space:
             st.caption("Pick a point to see its own sum.")
             return
-        share = float(made.quality.point_recall[space.row(looked.pick)])
+        share = kept_of(made, looked.pick)
         st.latex(rf"\frac{{{round(share * q.k)}}}{{{q.k}}} = {share:.2f}")
         st.caption(f"{looked.pick}: of its {q.k} true neighbors, {round(share * q.k)} are among its {q.k} on the map.")

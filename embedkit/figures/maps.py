@@ -53,9 +53,9 @@ def point_map(
 ) -> go.Figure:
     """A map of n items, coords (n, 2) or (n, 3); customdata carries the row of each point.
 
-    `groups` colors by class (color and symbol), `shade` (n,) by a number from 0 to 1; `gray` rows stay, in gray;
-    `placed` are points of a person's own, name and coordinates (dims,), drawn as stars; `labels` is how many names are
-    written at most (picked and marked ones always).
+    `groups` colors by class (color and symbol), `shade` (n,) by a number from 0 to 1, nan where nothing was measured;
+    `gray` rows stay, in gray; `placed` are points of a person's own, name and coordinates (dims,), drawn as stars;
+    `labels` is how many names are written at most (picked and marked ones always).
     """
     flat = coords.shape[1] == 2
     figure = go.Figure()
@@ -76,6 +76,11 @@ def point_map(
         members = rows[~shown]
         marker: dict[str, Any] = {"size": _size(len(names), flat), "color": COLORS[0], "opacity": 0.75}
         if shade is not None:
+            unknown = members[np.isnan(shade[members])]
+            if len(unknown):  # of a large map only a sample was measured
+                faint = {"size": _size(len(names), flat) * 0.7, "color": GRAY, "opacity": 0.35}
+                _dots(figure, coords, names, unknown, "not measured", faint, len(names))
+                members = members[~np.isnan(shade[members])]
             bar = {"title": {"text": shade_title, "side": "right"}, "thickness": 10, "len": 0.6}
             marker |= {"color": shade[members], "colorscale": SHADES, "cmin": 0, "cmax": 1, "colorbar": bar}
         _dots(figure, coords, names, members, "words", marker, len(names), legend=False)
@@ -91,11 +96,14 @@ def point_map(
     return figure
 
 
+GAP = "\u2003" * 4  # HTML would make one of many blanks
+
+
 def name_axes(figure: go.Figure, ends: Sequence[tuple[str, str]]) -> None:
     """Write what a map's axes run from and to, where they mean something: two or three pairs (low end, high end)."""
     if len(ends) == 2:
         for name, (low, high) in zip(("xaxis", "yaxis"), ends, strict=True):
-            title = {"text": f"← {low}      {high} →", "font": {"size": 12}, "standoff": 4}
+            title = {"text": f"← {low}{GAP}{high} →", "font": {"size": 12}, "standoff": 4}
             line = {
                 "visible": True,
                 "showgrid": False,
