@@ -77,7 +77,7 @@ def clusters(
     if not 2 <= least <= space.n:
         raise InputError(f"The smallest group must have between 2 and {space.n:,} items, not {least:,}.")
     report(0.0, "Finding neighbors")
-    graph = knn_graph(space, NEIGHBORS)
+    graph = knn_graph(space, NEIGHBORS, report=lambda done: report(0.1 * done, "Finding neighbors"))
     coords = near_layout(space, DIMS, NEIGHBORS, EPOCHS, seed, lambda done: report(0.1 + 0.7 * done, "Laying out"))
     report(0.8, "Finding groups")
     found = HDBSCAN(min_cluster_size=least, min_samples=min(5, least), n_jobs=2, copy=True).fit(coords)

@@ -12,7 +12,7 @@ import numpy as np
 
 from embedkit.errors import InputError
 from embedkit.jobs import Job, Pool
-from embedkit.neighbors import EXACT_LIMIT, Metric
+from embedkit.neighbors import EXACT_LIMIT, Metric, graph_at_hand
 from embedkit.own_axes import OwnAxis
 from embedkit.projection import MethodName, Projection, chosen_params, project, recipe_of
 from embedkit.quality import Quality, lost_and_invented, measure
@@ -56,10 +56,16 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class MadeMap:
-    """A projection of a space and how far it can be believed."""
+    """A projection of a space and how far it can be believed.
+
+    `graph_recall` is the share of the true neighbors in the approximate graph that it was laid out from, measured on
+    `graph_sampled` items; None where the graph was exact or the method takes none.
+    """
 
     projection: Projection
     quality: Quality
+    graph_recall: float | None = None
+    graph_sampled: int = 0
 
 
 def kept_of(made: MadeMap, item: str) -> float:
@@ -110,14 +116,17 @@ def _unpacked(entry: Entry, space: Space, settings: Settings) -> MadeMap:
     method, seed, metric = settings.method, settings.seed, settings.metric
     projection = Projection(coords, method, params, seed, space.key, metric, space, settings.axes)
     recall = np.asarray(entry.arrays["point_recall"], np.float32)
-    return MadeMap(projection, Quality(point_recall=recall, **entry.meta["quality"]))
+    return MadeMap(projection, Quality(point_recall=recall, **entry.meta["quality"]), **entry.meta.get("graph", {}))
 
 
 def pack_map(made: MadeMap) -> tuple[dict[str, Any], dict[str, Any]]:
     """Arrays and meta of a map, as the store keeps them."""
     figures = {name: value for name, value in asdict(made.quality).items() if name != "point_recall"}
     arrays = {"coords": made.projection.coords, "point_recall": made.quality.point_recall}
-    return arrays, {"params": made.projection.params, "quality": figures}
+    meta: dict[str, Any] = {"params": made.projection.params, "quality": figures}
+    if made.graph_recall is not None:  # maps of an exact graph, as those that ship, have no such entry
+        meta["graph"] = {"graph_recall": made.graph_recall, "graph_sampled": made.graph_sampled}
+    return arrays, meta
 
 
 def stored_map(space: Space, settings: Settings, store: Store | None = None) -> MadeMap | None:
@@ -177,7 +186,9 @@ def result_now(
     report(0.9, "Measuring how far the map can be believed")
     if settings.method == "axes":
         return MadeMap(projection, _measured_once(space, projection))
-    return MadeMap(projection, measure(space, projection, metric=settings.metric))
+    graph = None if settings.method == "pca" else graph_at_hand(space, settings.metric)
+    sure = (None, 0) if graph is None else (graph.recall, graph.sampled)
+    return MadeMap(projection, measure(space, projection, metric=settings.metric), *sure)
 
 
 def _measured_once(space: Space, projection: Projection) -> Quality:

@@ -27,6 +27,7 @@ __all__ = [
     "axis_between",
     "cosine",
     "extremes",
+    "graph_at_hand",
     "knn_graph",
     "odd_one_out",
     "pair_distances",
@@ -305,6 +306,12 @@ def knn_graph(
             # Of a longer list by an index the first k are others, and what came before must not change a result.
             known = graphs[metric] = _made_graph(space, k, metric, report)
     return known.first(k)
+
+
+def graph_at_hand(space: Space, metric: Metric = "cosine") -> KnnGraph | None:
+    """The graph that was made last, if there is one: to say what a map was laid out from."""
+    with _graphs_lock:
+        return _graphs.get(space, {}).get(metric)
 
 
 def _made_graph(space: Space, k: int, metric: Metric, report: Callable[[float], None]) -> KnnGraph:

@@ -244,12 +244,19 @@ def _start(space: Space, dims: int, spread: float, seed: int) -> Vectors:
     return np.ascontiguousarray(coords / widest * spread + noise * spread, np.float32)
 
 
-def _with_self(space: Space, k: int, metric: Metric) -> tuple[NDArray[np.int32], Vectors]:
+def _with_self(
+    space: Space, k: int, metric: Metric, report: Callable[[float], None]
+) -> tuple[NDArray[np.int32], Vectors]:
     """The kNN graph as umap-learn wants it: k columns, each item its own first neighbor at distance 0."""
-    graph = knn_graph(space, max(k - 1, 1), metric)
+    graph = knn_graph(space, max(k - 1, 1), metric, report=report)
     own = np.arange(space.n, dtype=np.int32)[:, None]
     distances = _from_zero(graph.distances, metric)
     return np.hstack([own, graph.indices]), np.hstack([np.zeros((space.n, 1), np.float32), distances])
+
+
+def _looking(tell: Report) -> Callable[[float], None]:
+    """To look for neighbors is the first fifth of a map."""
+    return lambda done: tell(0.2 * done, "Finding neighbors")
 
 
 def epochs_of(n: int) -> int:
@@ -263,7 +270,7 @@ def near_layout(
     """UMAP's layout in any number of dimensions, with no smallest distance, float32 (n, dims): to find groups in."""
     from embedkit.umap_engine import fuzzy_graph, layout
 
-    graph = fuzzy_graph(*_with_self(space, min(neighbors, space.n - 1), "cosine"))
+    graph = fuzzy_graph(*_with_self(space, min(neighbors, space.n - 1), "cosine", lambda done: report(0.0)))
     start = _start(space, dims, 10.0, seed)
     return layout(graph, start, epochs=epochs, min_dist=0.0, seed=seed, report=report)
 
@@ -272,7 +279,7 @@ def _umap(space: Space, dims: int, seed: int, metric: Metric, params: dict[str, 
     from embedkit.umap_engine import fuzzy_graph, layout
 
     tell(0.0, "Finding neighbors")
-    indices, distances = _with_self(space, int(params["n_neighbors"]), metric)
+    indices, distances = _with_self(space, int(params["n_neighbors"]), metric, _looking(tell))
     tell(0.2, "Weighing the graph")
     graph = fuzzy_graph(indices, distances)
     return layout(
@@ -290,7 +297,7 @@ def _pacmap(space: Space, dims: int, seed: int, metric: Metric, params: dict[str
 
     tell(0.0, "Finding neighbors")
     k = int(params["n_neighbors"])
-    near = near_pairs(knn_graph(space, k + EXTRA, metric), k)
+    near = near_pairs(knn_graph(space, k + EXTRA, metric, report=_looking(tell)), k)
     tell(0.2, "Drawing pairs")
     pairs = pairs_of(space, near, round(k * params["MN_ratio"]), _further(params), metric, seed)
     start = _start(space, dims, 0.01, seed)
@@ -302,11 +309,11 @@ def _further(params: dict[str, Any]) -> int:
     return max(round(float(params["n_neighbors"] * params["FP_ratio"])), 1)
 
 
-def _tsne_affinities(space: Space, perplexity: float, metric: Metric) -> Any:
+def _tsne_affinities(space: Space, perplexity: float, metric: Metric, tell: Report = lambda done, text: None) -> Any:
     from openTSNE.affinity import PerplexityBasedNN
     from openTSNE.nearest_neighbors import KNNIndex
 
-    graph = knn_graph(space, max(int(3 * perplexity), 1), metric)
+    graph = knn_graph(space, max(int(3 * perplexity), 1), metric, report=_looking(tell))
 
     class Exact(KNNIndex):  # type: ignore[misc]
         """Our graph and our exact search behind openTSNE's interface."""
@@ -338,7 +345,7 @@ def _tsne(space: Space, dims: int, seed: int, metric: Metric, params: dict[str, 
     from openTSNE import TSNE
 
     tell(0.0, "Finding neighbors")
-    affinities = _tsne_affinities(space, params["perplexity"], metric)
+    affinities = _tsne_affinities(space, params["perplexity"], metric, tell)
     done = [0]
 
     def each(iteration: int, error: float, embedding: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from embedkit import neighbors
 from embedkit.compare import aligned, common_items, compare, linear_cka, neighbors_in
 from embedkit.errors import InputError
 from embedkit.neighbors import search
@@ -35,6 +36,20 @@ def test_overlap_is_what_the_lists_say() -> None:
         lists = [{each.item for each in search(one, item, 7) if not each.asked} for one in (a, b)]
         assert made.pair(0, 1).overlap[row] == pytest.approx(len(lists[0] & lists[1]) / 7)
         assert [{each.item for each in near} for near in neighbors_in(made, item)] == lists
+
+
+def test_above_the_limit_it_says_how_many_true_neighbors_were_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn.datasets import load_digits
+
+    vectors = load_digits().data
+    spaces = space(vectors), space(vectors[:, ::2], key="b")
+    true = compare(spaces)
+    assert (true.recalls, true.sampled) == ((None, None), 0)
+    monkeypatch.setattr(neighbors, "EXACT_LIMIT", 1_000)
+    found = compare([space(each.vectors, key=each.key) for each in spaces])
+    assert all(share is not None and 0.99 <= share <= 1 for share in found.recalls)
+    assert found.sampled == 500
+    assert found.pair(0, 1).mean == pytest.approx(true.pair(0, 1).mean, abs=0.01)
 
 
 def test_a_turned_and_scaled_space_is_the_same() -> None:

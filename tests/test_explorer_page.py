@@ -14,14 +14,17 @@ import pandas as pd
 import pytest
 from pages_help import explorer, open_page, opened_box, press, run_until, table, text, workers
 from PIL import Image
+from sklearn.datasets import load_digits
 from streamlit.testing.v1 import AppTest
 
 import embedkit
+from embedkit import neighbors
 from embedkit.compare import compare
 from embedkit.explore import keep_space, kept
 from embedkit.files import FORMATS, open_files, space_bytes
 from embedkit.files.keeping import keep_opened
 from embedkit.jobs import Pool
+from embedkit.maps import Settings, map_key, pack_map, result_now
 from embedkit.space import Space
 from ui.explorer_open import escaped
 
@@ -496,3 +499,32 @@ def test_vectors_are_saved_in_a_format_that_opens_again() -> None:
     again = open_files(files).space
     assert again.items == made.items
     assert again.vectors == pytest.approx(made.vectors, abs=1e-5)
+
+
+def digits_kept(pool: Pool, key: str, step: int = 1) -> str:
+    vectors = load_digits().data.astype(np.float32)[:, ::step]
+    return keep_space(Space(key, key, tuple(f"i{row}" for row in range(len(vectors))), vectors), pool.store)
+
+
+def test_a_map_of_an_approximate_graph_says_so(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = digits_kept(pool, "Many")
+    space, settings = kept(pool.store, key).space, Settings("umap", params=(("n_neighbors", 15), ("min_dist", 0.1)))
+    monkeypatch.setattr(neighbors, "EXACT_LIMIT", 1_000)  # the worker's is another: the map is made here
+    made = result_now(space, settings)
+    pool.store.put(map_key(space, settings), *pack_map(made), "map")
+    at = explorer(ex_src="Own files", ex_open=key, ex_pick="i3", **{**CALM, "ex_method": "UMAP"})
+    assert not at.exception
+    assert f"approximate: {made.graph_recall:.1%} of the true neighbors, measured on 500 points" in text(at)
+    assert "Exact, from all 64 numbers, among all 1,797 vectors" in text(at)
+    straight = explorer(ex_src="Own files", ex_open=key, **{**CALM, "ex_method": "PCA"})
+    assert "approximate" not in text(straight)
+
+
+def test_overlaps_counted_in_approximate_graphs_say_so(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [digits_kept(pool, "All numbers"), digits_kept(pool, "Every other", 2)]
+    monkeypatch.setattr(neighbors, "EXACT_LIMIT", 1_000)
+    at = explorer(ex="Compare", ex_cmp="", ex_more=" ".join(keys), **CALM)
+    assert not at.exception
+    said = re.search(r"an index found ([\d.]+)% in All numbers, ([\d.]+)% in Every other, measured on 500", text(at))
+    assert said is not None
+    assert all(99 <= float(share) <= 100 for share in said.groups())

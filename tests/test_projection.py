@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from embedkit import index, neighbors
 from embedkit import projection as home
 from embedkit.errors import InputError
-from embedkit.projection import Projection, chosen_params, place, project, projections
+from embedkit.neighbors import KnnGraph, Metric
+from embedkit.projection import MethodName, Projection, chosen_params, place, project, projections
 from embedkit.space import Space
 
 METHODS = tuple(projections())
@@ -264,11 +266,36 @@ def test_place_checks_what_it_is_given(blobs: Space, method: Any) -> None:
 def test_all_layouts_read_the_one_graph(blobs: Space, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     graph = home.knn_graph
-    monkeypatch.setattr(home, "knn_graph", lambda space, k, metric: asked.append(k) or graph(space, k, metric))
+
+    def counted(space: Space, k: int, metric: Metric, **more: Any) -> KnnGraph:
+        asked.append(k)
+        return graph(space, k, metric, **more)
+
+    monkeypatch.setattr(home, "knn_graph", counted)
     project(blobs, method="umap", n_neighbors=15)
     project(blobs, method="tsne", perplexity=10)
     project(blobs, method="pacmap", n_neighbors=20)
     assert asked == [14, 30, 70]
+
+
+@pytest.mark.parametrize("method", ["umap", "tsne", "pacmap"])
+def test_while_neighbors_are_looked_for_it_says_how_far_and_can_be_stopped(
+    method: MethodName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighbors, "COMPILED", 100)
+    monkeypatch.setattr(index, "LINES", 16)
+    space, seen = made(np.random.default_rng(0).normal(size=(400, 8))), []
+
+    def stop(done: float, text: str) -> None:
+        seen.append((done, text))
+        if done > 0.1:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        project(space, method=method, report=stop)
+    assert {text for _, text in seen} == {"Finding neighbors"}
+    assert len(seen) > 5
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
 
 def test_pca_never_holds_n_by_n() -> None:

@@ -101,6 +101,13 @@ def with_pictures(opened: Opened, table: pd.DataFrame, rows: Sequence[int], *, k
     )
 
 
+def graph_note(made: MadeMap) -> str:
+    """What is said of the neighbors that a map was laid out from, where an index found them; "" where all are exact."""
+    if made.graph_recall is None:
+        return ""
+    return f"The graph under this map is approximate: {made.graph_recall:.1%} of the true neighbors, measured on {made.graph_sampled} points. Lists of neighbors and the figures above are from exact ones."
+
+
 def neighbors_table(space: Space, item: str, k: int, metric: Metric) -> pd.DataFrame:
     """The nearest items of an item with their columns."""
     near = search(space, item, min(k, space.n), metric)

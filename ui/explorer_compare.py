@@ -135,7 +135,17 @@ def _figures(made: Comparison, names: list[str]) -> None:
         column_config=dict.fromkeys(table.columns[1:3], percent) | dict.fromkeys(table.columns[3:], three),
         alt="Neighbor overlap, CKA and rank correlation of each pair of spaces",
     )
-    st.caption(f"{len(made.items):,} common items, by their names; neighbors by {made.metric} among these.")
+    st.caption(
+        f"{len(made.items):,} common items, by their names; neighbors by {made.metric} among these.{_found(made, names)}"
+    )
+
+
+def _found(made: Comparison, names: list[str]) -> str:
+    """What is said of overlaps that were counted in approximate graphs; "" where all are exact."""
+    found = [f"{share:.1%} in {name}" for name, share in zip(names, made.recalls, strict=True) if share is not None]
+    if not found:
+        return ""
+    return f" Common neighbors of so many are approximate: of the true ones an index found {', '.join(found)}, measured on {made.sampled} items. Lists below are exact."
 
 
 def _changed(made: Comparison, names: list[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
@@ -13,9 +15,9 @@ from embedkit.projection import OWN_AXES, recipe_of
 from embedkit.space import Space
 from ui import cache, work
 from ui.controls import choice, map_settings
-from ui.explorer_answer import answer
+from ui.explorer_answer import answer, graph_note
 from ui.explorer_axes import WHY_AXES, axes_form, axes_note, axes_sums
-from ui.explorer_draw import figure_of
+from ui.explorer_draw import figure_of, map_image
 from ui.explorer_look import TRUST, Looked, look
 from ui.explorer_new import answer_new, new_points, placed
 from ui.explorer_open import Opened
@@ -68,7 +70,9 @@ def view(opened: Opened, settings: Settings) -> None:
             ("Would noise look like this?", {"ex": "Noise and settings"}),
         ]
     )
-    take_away(opened, made, settings, looked.pick, looked.k, looked.metric, st.session_state.get("ex_rows", ()), figure)
+    rows = st.session_state.get("ex_rows", ())
+    image = partial(map_image, made, looked)
+    take_away(opened, made, settings, looked.pick, looked.k, looked.metric, rows, figure, image)
 
 
 def settings_form(opened: Opened) -> Settings:
@@ -127,6 +131,8 @@ def _trust(made: MadeMap) -> None:
         f"How far to believe this map, {q.k} neighbors of each point{'' if q.sampled == len(q.point_recall) else f' (ranks of a sample of {q.sampled:,})'}: trustworthiness {q.trustworthiness:.3f}, "
         f"continuity {q.continuity:.3f}, kNN recall {q.recall:.3f}, rank correlation of distances {q.spearman:.2f}. 1 is perfect."
     )
+    if note := graph_note(made):
+        st.caption(note)
 
 
 def _arithmetic(made: MadeMap, looked: Looked) -> None:
