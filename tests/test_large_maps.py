@@ -22,6 +22,7 @@ from embedkit.figures import lasso
 from embedkit.figures.density import density_image
 from embedkit.figures.lasso import nearest_row, rows_inside
 from embedkit.figures.thinning import group_rows, spread_rows
+from embedkit.figures.thumbnails import thumbnail_rows, thumbnails
 from ui import points as component
 
 UI = Path(__file__).resolve().parents[1] / "ui"
@@ -103,6 +104,63 @@ def test_labels_of_hardly_any_points() -> None:
     assert spread_rows(np.zeros((0, 2), np.float32)).tolist() == []
     assert spread_rows(np.ones((3, 2), np.float32)).tolist() == [0]  # all at one place: one label
     assert spread_rows(np.ones((1, 2), np.float32), gray=[True]).tolist() == []
+
+
+def test_a_finer_grid_spreads_more_rows() -> None:
+    coords = np.random.default_rng(1).random((5_000, 2)).astype(np.float32)
+    assert len(spread_rows(coords, most=5_000)) < 3_000  # one for each of 64 x 64 cells
+    fine = spread_rows(coords, most=5_000, finest=512)
+    assert len(fine) > 4_900
+    assert fine[:16].tolist() == spread_rows(coords, most=16).tolist()
+
+
+def test_of_few_points_all_have_a_picture_of_many_those_of_the_pick_then_those_that_match() -> None:
+    coords = np.random.default_rng(1).random((400, 2)).astype(np.float32)
+    gray = np.arange(400) % 10 != 0
+    few = thumbnail_rows(coords, gray=gray, first=[7])
+    assert sorted(few.tolist()) == list(range(400))
+    assert few.tolist() == thumbnail_rows(coords).tolist()  # one sheet, whatever is picked and searched
+    many = thumbnail_rows(coords, gray=gray, first=[7, 31], most=60)
+    assert many[:2].tolist() == [7, 31]
+    assert (many[2:42] % 10 == 0).all()
+    assert len(set(many.tolist())) == len(many) == 60
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_sheet_holds_each_picture_in_its_cell(channels: int) -> None:
+    pictures = np.random.default_rng(0).integers(0, 255, (7, 5, 4, channels), np.uint8)
+    sheet = thumbnails(pictures, np.arange(7) * 3)
+    pixels = np.asarray(Image.open(io.BytesIO(sheet.png))).reshape(-1, sheet.across * 4, channels)
+    assert (sheet.wide, sheet.tall, sheet.across) == (4, 5, 3)
+    for i in range(7):
+        line, column = divmod(i, sheet.across)
+        assert (pixels[line * 5 : line * 5 + 5, column * 4 : column * 4 + 4] == pictures[i]).all()
+
+
+def test_large_pictures_are_made_smaller_and_keep_their_shape() -> None:
+    pictures = np.zeros((2_000, 48, 96, 1), np.uint8)
+    pictures[3] = 200
+    sheet = thumbnails(pictures, np.arange(2_000))
+    assert (sheet.wide, sheet.tall) == (32, 16)
+    pixels = np.asarray(Image.open(io.BytesIO(sheet.png)))
+    assert pixels.size <= 2**21
+    assert (pixels[:16, 96:128] == 200).all()
+    assert pixels.sum() == 200 * 32 * 16
+    with pytest.raises(ValueError, match="do not fit"):
+        thumbnails(pictures, [1, 2])
+    with pytest.raises(ValueError, match="uint8"):
+        thumbnails(pictures[..., 0], np.arange(2_000))
+
+
+def test_an_image_can_have_a_ground() -> None:
+    coords = np.array([[0, 0], [1, 1]], np.float32)
+    clear, _ = density_image(coords, colors=["#000000"])
+    white, _ = density_image(coords, colors=["#000000"], ground="#ffffff")
+    under = np.asarray(Image.open(io.BytesIO(clear)))[..., 3]
+    over = np.asarray(Image.open(io.BytesIO(white)))
+    assert (over[under == 0] == 255).all()
+    assert (over[under > 0, 0] < 255).all()
+    assert (over[..., 3] == 255).all()
 
 
 def test_a_groups_name_stands_at_its_median() -> None:
@@ -195,6 +253,18 @@ def page(n: int = 3) -> None:
     points(np.arange(2 * n, dtype=np.float32).reshape(n, 2), key="map", names=[f"p{i}" for i in range(n)])
 
 
+def marked_page() -> None:
+    import numpy as np
+
+    from embedkit.figures.maps import MapMarks
+    from ui.points import points
+
+    points(
+        np.arange(12, dtype=np.float32).reshape(6, 2), key="map", names=["a" * 40, *"bcdef"], picked=[2, 3],
+        marks=MapMarks(0, (1, 2), (2,), (4,)), axes=("low", "high"), placed=[("mine", np.ones(2, np.float32))],
+    )  # fmt: skip
+
+
 def sent(app: AppTest) -> dict[str, Any]:
     assert not app.exception, app.exception
     return json.loads(app.get("bidi_component")[0].proto.json)
@@ -206,6 +276,39 @@ def test_no_point_travels_with_the_page_and_the_same_content_keeps_its_address()
     assert first == second
     assert len(json.dumps(sent(many))) < 2_000
     assert sent(many)["coords"] != first["coords"]
+
+
+def test_marks_are_told_with_what_they_mean_in_the_legend_and_in_words() -> None:
+    data = sent(AppTest.from_function(marked_page).run())
+    assert {kind["draw"]: kind["rows"] for kind in data["marks"]["kinds"]} == {
+        "line": [1], "dots": [2], "ring": [4], "pick": [0],
+    }  # fmt: skip
+    assert all(kind["text"] for kind in data["marks"]["kinds"])
+    labels = data["marks"]["labels"]
+    assert [row for row, _, _ in labels] == [0, 1, 2, 4]
+    assert labels[0] == [0, "a" * 22 + "…", True]
+    assert "lines to 1 true neighbors" in data["alt"]
+    assert "rings around 1 that are near on the map only" in data["alt"]
+    assert data["count"] == 2
+    assert data["axes"] == ["low", "high"]
+    assert data["placed"] == [["mine", 1.0, 1.0]]
+    assert "marks" not in sent(AppTest.from_function(page).run())
+
+
+def test_near_on_the_map_by_sorting_all() -> None:
+    from embedkit.quality import _map_row
+
+    coords = np.round(np.random.default_rng(0).random((300, 2)) * 6).astype(np.float32)  # many at equal distances
+
+    class Made:
+        pass
+
+    made: Any = Made()
+    made.coords = coords
+    for row, k in ((0, 1), (5, 10), (299, 40), (3, 0)):
+        squares = ((coords - coords[row]) ** 2).sum(1)
+        squares[row] = np.inf
+        assert _map_row(made, row, k).tolist() == np.argsort(squares, kind="stable")[:k].tolist()
 
 
 @pytest.mark.parametrize("n", [0, 1])

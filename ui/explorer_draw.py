@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -30,7 +30,7 @@ from ui import cache_explorer, cache_points, work
 from ui.controls import BIND, whole_number
 from ui.explorer_look import GROUPS, NAMES, PICTURES, POINTS, TRUST, Looked
 from ui.explorer_open import LIMIT, Opened
-from ui.frame import chart
+from ui.frame import chart, presenting
 from ui.points import Selection, points
 
 STEPS = 5  # colors of a column of numbers on our own component
@@ -41,8 +41,8 @@ _coloring: WeakKeyDictionary[Looked, dict[str, Any]] = WeakKeyDictionary()
 
 def figure_of(
     opened: Opened, made: MadeMap, looked: Looked, yours: Sequence[tuple[str, Vectors]] = ()
-) -> go.Figure | None:
-    """Draw the map with what is picked; return its figure for up to as many points as plotly moves well.
+) -> Callable[[], go.Figure] | None:
+    """Draw the map with what is picked; return what makes its figure, for up to as many points as plotly moves well.
 
     `yours`: names and coordinates of points of a person's own.
     """
@@ -56,17 +56,20 @@ def figure_of(
     if not flat and looked.draw != POINTS:
         st.caption(f"A map of three dimensions is drawn as points; {looked.draw} need two.")
     own = flat and (many or looked.draw != POINTS)
-    if own:
-        _component(opened, made, looked, colored, marks)
-        if many:
-            return None
-    figure = point_map(
-        made.projection.coords, space.items, gray=(~looked.match).tolist(), marks=marks, placed=yours, **colored
-    )  # type: ignore[arg-type]
-    if made.projection.axes:
-        name_axes(figure, ends_of(space, made.projection.axes))
-    if own:
+    ends = ends_of(space, made.projection.axes) if made.projection.axes else ()
+
+    def plotted() -> go.Figure:
+        figure = point_map(
+            made.projection.coords, space.items, gray=(~looked.match).tolist(), marks=marks, placed=yours, **colored
+        )
+        if ends:
+            name_axes(figure, ends)
         return figure
+
+    if own:
+        _component(opened, made, looked, colored, marks, yours, ends)
+        return None if many else plotted
+    figure = plotted()
     st.session_state["ex_names"] = space.items
     options = {"selection_mode": ("points", "box", "lasso")} if flat else {"selection_mode": "points"}
     chart(
@@ -77,7 +80,7 @@ def figure_of(
         alt=f"Map of {space.n:,} vectors by {made.projection.method}; picked: {looked.pick or 'none'}",
         **options,
     )
-    return figure
+    return lambda: figure
 
 
 def _marks(made: MadeMap, looked: Looked) -> MapMarks:
@@ -106,7 +109,15 @@ def _selected() -> None:
         st.session_state["ex_rows"] = tuple(names[row] for row in sorted(set(rows)))
 
 
-def _component(opened: Opened, made: MadeMap, looked: Looked, colored: dict[str, Any], marks: MapMarks) -> None:
+def _component(
+    opened: Opened,
+    made: MadeMap,
+    looked: Looked,
+    colored: dict[str, Any],
+    marks: MapMarks,
+    yours: Sequence[tuple[str, Vectors]],
+    ends: Sequence[tuple[str, str]],
+) -> None:
     """Our own component: for more points than plotly moves well, and for pictures and names as points."""
     space = made.projection.space
     assert space is not None
@@ -132,6 +143,9 @@ def _component(opened: Opened, made: MadeMap, looked: Looked, colored: dict[str,
         marks=marks,
         pictures=pictures,
         many_names=looked.draw == NAMES,
+        placed=yours,
+        axes=(f"← {ends[0][0]}      {ends[0][1]} →", f"← {ends[1][0]}      {ends[1][1]} →") if ends else None,
+        height=775 if presenting() else 620,
         alt=f"Map of {space.n:,} vectors by {made.projection.method}{'' if looked.draw == POINTS else f', {looked.draw} as points'}",
         on_pick=lambda found: _picked(space, found),
     )
@@ -151,7 +165,7 @@ def _pictures(opened: Opened, made: MadeMap, looked: Looked, marks: MapMarks) ->
     first = [row for row in (marks.pick, *marks.near, *marks.invented) if row is not None]
 
     def make() -> Thumbnails:
-        rows = thumbnail_rows(coords, gray=~looked.match, first=first)
+        rows = thumbnail_rows(coords, gray=~looked.match, first=first, most=MOST)
         return thumbnails(pictures[[whole.row(space.items[row]) for row in rows]], rows)
 
     asked = () if space.n <= MOST else (first, np.packbits(looked.match).tobytes())
