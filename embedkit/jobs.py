@@ -144,6 +144,12 @@ class Pool:
         self._reaper: threading.Timer | None = None
         self._closed = False
 
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs or waits."""
+        with self._lock:
+            return bool(self._queue) or any(worker.job is not None for worker in self._workers)
+
     def submit(self, task: str, params: Mapping[str, Any], *, title: str, key: str | None = None) -> Job:
         """The job for `task` ("embedkit.module:function") with `params`, started if there is neither job nor result.
 

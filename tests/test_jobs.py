@@ -189,6 +189,17 @@ def test_the_queue_says_how_many_are_ahead(own: Pool, tmp_path: Path) -> None:
     assert fourth.ahead == 0
 
 
+def test_a_pool_is_busy_while_a_job_runs(own: Pool, tmp_path: Path) -> None:
+    assert not own.busy
+    job, gate = ask_until(own, tmp_path)
+    assert own.busy
+    gate.touch()
+    ended(job)
+    eventually(lambda: not own.busy)
+    own.warm("job_tasks:who", {"call": 1})
+    assert not own.busy
+
+
 def test_a_worker_stays_warm_and_keeps_to_its_threads(own: Pool) -> None:
     metas = [ended(own.submit("job_tasks:who", {"call": n}, title="Who")).result().meta for n in range(3)]
     assert len({meta["pid"] for meta in metas}) == 1

@@ -66,7 +66,8 @@ def drawing() -> None:
 def _preload() -> None:
     latest = time.monotonic() + LONGEST
     time.sleep(HEAD_START)
-    while time.monotonic() < min(latest, _drawing[0] + QUIET):  # the browser is at work for a while after the page
+    # the browser is at work for a while after the page; a map that somebody waits for needs both cores
+    while time.monotonic() < latest and (time.monotonic() < _drawing[0] + QUIET or pool().busy):
         time.sleep(0.1)
     import plotly.graph_objects  # noqa: F401
 
