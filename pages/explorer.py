@@ -4,7 +4,7 @@ import streamlit as st
 
 from ui import explorer_compare, explorer_map, explorer_noise
 from ui.controls import choice
-from ui.explorer_open import empty, escaped, opened
+from ui.explorer_open import empty, opened, understood
 from ui.frame import page
 
 VIEWS = {"Map": explorer_map.view, "Noise and settings": explorer_noise.view}
@@ -23,7 +23,7 @@ with page(
             settings = explorer_map.settings_form(found) if found else None
         with right:
             if found and settings:
-                st.caption(f"{escaped(found.whole.title)}: {found.stated}.")
+                understood(found)
                 VIEWS[name](found, settings)
             else:
                 empty()

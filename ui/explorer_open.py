@@ -54,7 +54,7 @@ class Opened:
     """All vectors and those on the map; where they are from: a method's key, or files; the sample (size, by, seed).
 
     `pictures` uint8 (n, height, width, 1 or 3): of each item of `whole`, where there are some. `uploaded`: the files
-    were read within the limits of an upload.
+    were read within the limits of an upload; `said` and `odd`, what was understood of them and what does not line up.
     """
 
     whole: Space
@@ -64,6 +64,8 @@ class Opened:
     sample: tuple[int, str, int] | None
     pictures: NDArray[np.uint8] | None = None
     uploaded: bool = False
+    said: tuple[str, ...] = ()
+    odd: tuple[str, ...] = ()
 
     @property
     def stated(self) -> str:
@@ -92,11 +94,9 @@ def opened() -> Opened | None:
         return None
     if found is None:
         return None
-    _understood(found)
     shown, sample = _sample(found.space)
-    return Opened(
-        found.space, shown, HERE.get(source, ""), found.files, sample, found.pictures, found.way == UPLOAD.way
-    )
+    about = {"said": found.said, "odd": found.odd, "uploaded": found.way == UPLOAD.way}
+    return Opened(found.space, shown, HERE.get(source, ""), found.files, sample, found.pictures, **about)
 
 
 def _here(source: str) -> Kept:
@@ -113,26 +113,19 @@ def sent() -> list[str]:
 def remember(space: Space, pictures: NDArray[np.uint8] | None = None) -> str:
     """Keep vectors for the explorer, with a picture of each item where there is one, and return their name."""
     key = cache_explorer.keep_space(space, pictures)
-    _visited(key)
+    _keep(key)
     return key
 
 
-def _visited(key: str) -> None:
+def _keep(key: str) -> None:
     st.session_state["ex_sent"] = [*(name for name in sent() if name != key), key][-4:]
-    st.session_state["ex_last"] = key
-    _listed(key)
-
-
-def _listed(key: str) -> None:
-    listed: list[str] = st.session_state.setdefault("ex_visited", [])
-    if key not in listed:
-        st.session_state["ex_visited"] = [key, *listed][:MOST_LISTED]
+    _show(key)
 
 
 def titles() -> dict[str, str]:
     """Key and title of the vectors that were opened in this visit and are still kept, the last first; titles differ."""
-    known = {key: cache_explorer.kept_title(key) for key in st.session_state.get("ex_visited", ())}
-    kept = {key: title for key, title in known.items() if title}
+    known = ((key, cache_explorer.kept_title(key)) for key in st.session_state.get("ex_seen", ()))
+    kept = dict([(key, title) for key, title in known if title][:MOST_LISTED])
     return dict(zip(kept, unique(list(kept.values()))[0], strict=True))
 
 
@@ -211,27 +204,27 @@ def escaped(words: str) -> str:
 
 def _files() -> Kept | None:
     _upload()
-    if "ex_open" not in st.session_state and "ex_open" not in st.query_params:
-        st.session_state["ex_open"] = st.session_state.get("ex_last", "")  # the control was away, and has forgotten
-    key = str(st.session_state.get("ex_open", "") or st.query_params.get("ex_open", "")).strip()
-    if key and cache_explorer.kept_title(key):
-        st.session_state["ex_last"] = key
-        _listed(key)
-    listed = titles()
-    if listed:
-        st.session_state["ex_opened"] = key if key in listed else None
+    # Only a name that is new here, of a link or typed, tells what to show: a request that the browser sent before it
+    # heard of what was just opened still carries the name before.
+    named = str(st.session_state.get("ex_open") or st.query_params.get("ex_open", "")).strip()
+    if named and named not in st.session_state.get("ex_seen", ()):
+        _show(named)
+    key: str = st.session_state.get("ex_last", "")
+    if listed := titles():
+        place = f"ex_opened_{st.session_state.get('ex_shows', 0)}"  # another control, so that it has no old value
         st.selectbox(
             "Opened in this visit",
             list(listed),
-            index=None,
+            index=list(listed).index(key) if key in listed else None,
             format_func=lambda each: listed.get(each, each),
-            key="ex_opened",
+            key=place,
             on_change=_choose,
-            required=True,
+            args=(place,),
             placeholder="Choose vectors",
             help="Files that you opened, and vectors that you sent from other pages. They are kept until the server stops, or needs the room.",
         )
     with st.expander("Name in the link", icon=":material/link:"):
+        st.session_state["ex_open"] = key
         text(
             "Name of opened vectors",
             "",
@@ -242,9 +235,19 @@ def _files() -> Kept | None:
     return cache_explorer.kept(key) if key else None
 
 
-def _choose() -> None:
-    if chosen := st.session_state.get("ex_opened"):
-        _opened_now(chosen)
+def _choose(place: str) -> None:
+    if chosen := st.session_state.get(place):
+        _show(chosen)
+        st.session_state["ex_failed"] = None
+
+
+def _show(key: str) -> None:
+    """Show the vectors with this name from now on, and list them where they are kept."""
+    st.session_state["ex_last"] = key
+    st.session_state["ex_shows"] = st.session_state.get("ex_shows", 0) + 1
+    seen: list[str] = st.session_state.get("ex_seen", [])
+    if key not in seen:
+        st.session_state["ex_seen"] = [key, *seen]
 
 
 def _upload() -> None:
@@ -263,15 +266,16 @@ def _upload() -> None:
             if not work.wait_for(reading):
                 return
             st.session_state["ex_reading"] = None
-            _opened_now(cache_explorer.uploaded(reading))
+            _keep(cache_explorer.uploaded(reading))
+            st.session_state["ex_failed"] = None
         elif given:
             files = [(file.name, file.getvalue()) for file in given]
             if is_quick(files):
-                _opened_now(cache_explorer.keep_upload(files))
+                _keep(cache_explorer.keep_upload(files))
             else:
                 with st.spinner("Taking the files in ..."):
                     st.session_state["ex_reading"] = cache_explorer.request_upload(files)
-                st.session_state["ex_failed"] = None
+            st.session_state["ex_failed"] = None
     except EmbedkitError as error:
         st.session_state["ex_failed"] = error
     if given or reading is not None:
@@ -282,29 +286,22 @@ def _upload() -> None:
         st.info(escaped(str(failed)), icon=":material/stop_circle:")
     elif failed is not None:
         show_error(failed)
-        still = "What was open before is still here. " if st.session_state.get("ex_last") else ""
+        still = "What was open before is still here. " if st.session_state.get("ex_last") in titles() else ""
         st.caption(f"{still}Files that belong together have to be dropped together.")
 
 
-def _opened_now(key: str) -> None:
-    """Show these."""
-    _visited(key)
-    st.session_state["ex_open"] = key
-    st.session_state["ex_failed"] = None
-
-
-def _understood(found: Kept) -> None:
-    """What was understood of files: the first sentence, then what does not line up, all else folded."""
+def understood(found: Opened) -> None:
+    """What is shown, and what was understood of its files: what does not line up stands out, all else is folded."""
     plain = [each for each in found.said if each not in found.odd]
-    if plain:
-        st.caption(f":material/check_circle: {escaped(plain[0])}")
-    if found.odd:
-        st.warning("\n".join(f"- {escaped(each)}" for each in found.odd[:MOST_ODD]), icon=":material/rule:")
-    rest = [*found.odd[MOST_ODD:], *plain[1:]]
-    if rest:
-        label = "More that does not line up" if found.odd[MOST_ODD:] else "What else was understood"
-        with st.expander(f"{label} ({len(rest)})", icon=":material/info:"):
-            st.markdown("\n".join(f"- {escaped(each)}" for each in rest))
+    st.caption(f"{escaped(found.whole.title)}: {found.stated}. {escaped(plain[0]) if plain else ''}")
+    odd = [escaped(each) for each in found.odd]
+    if odd:
+        more = [f"{len(odd) - MOST_ODD} more below"] if len(odd) > MOST_ODD else []
+        lines = [*odd[:MOST_ODD], *more]
+        st.warning("\n".join(f"- {each}" for each in lines) if len(lines) > 1 else lines[0], icon=":material/rule:")
+    if len(plain) > 1 or len(odd) > MOST_ODD:
+        with st.expander(f"All that was understood of the files ({len(found.said)})", icon=":material/info:"):
+            st.markdown("\n".join(f"- {escaped(each)}" for each in found.said))
 
 
 def _sample(whole: Space) -> tuple[Space, tuple[int, str, int] | None]:
