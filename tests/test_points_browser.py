@@ -473,8 +473,8 @@ def test_pictures_stand_at_their_points_framed_by_group_and_a_closer_view_shows_
     assert len(first) == int(visit.page.locator(".stage").get_attribute("data-pictures") or 0)
     shown = pixels[sorted(first)]
     gaps = np.abs(shown[:, None] - shown[None]).max(2) + 1e9 * np.eye(len(shown))
-    assert gaps.min() > 28  # none touches another
-    frames = [like(visit.at(pixels[row][None] - [15, 0]), COLORS[group_of(n)[row]])[0] for row in sorted(first)[:20]]
+    assert gaps.min() > 26  # none touches another
+    frames = [like(visit.at(pixels[row][None] - [12, 0]), COLORS[group_of(n)[row]])[0] for row in sorted(first)[:20]]
     assert all(frames)
 
     lonely = max(first, key=lambda row: float(np.abs(pixels[row]).max()))
@@ -482,6 +482,9 @@ def test_pictures_stand_at_their_points_framed_by_group_and_a_closer_view_shows_
     visit.page.mouse.move(x + pixels[lonely][0] + 9, y + pixels[lonely][1] + 9)  # on the picture, beside the point
     visit.page.locator(".tip canvas").wait_for(state="visible")
     assert visit.page.locator(".tip").inner_text().strip() == f"point {lonely} · group {group_of(n)[lonely]}"
+    box = visit.page.locator(".tip canvas").bounding_box()
+    assert box is not None
+    assert 90 < box["width"] < 110
     color = visit.page.locator(".tip canvas").evaluate("c => [...c.getContext('2d').getImageData(40, 40, 1, 1).data]")
     assert tuple(color[:3]) == tint(lonely)
 

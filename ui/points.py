@@ -46,7 +46,7 @@ button:focus-visible, .over:focus-visible { outline: 3px solid var(--st-primary-
 .said { font-variant-numeric: tabular-nums; }
 .stage { position: relative; max-height: 125cqw; overflow: hidden;
   border: 1px solid var(--st-border-color, #ccc); border-radius: 6px; background: var(--st-background-color); color: var(--st-text-color); font-family: var(--st-font); }
-.stage canvas { position: absolute; inset: 0; width: 100%; height: 100%; display: block; }
+.stage > canvas { position: absolute; inset: 0; width: 100%; height: 100%; display: block; }
 .dots { pointer-events: none; }
 .over { touch-action: pan-y; cursor: grab; }
 .tip { position: absolute; z-index: 2; max-width: 60%; padding: 3px 8px; border-radius: 4px; pointer-events: none;

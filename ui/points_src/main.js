@@ -468,7 +468,8 @@ class PointMap {
     const { rows, at, wide, tall } = this.pictures
     const gray = this.data.colors.length
     const closer = Math.min(2.5, Math.max(1, this.zoom / this.fit) ** 0.3)
-    const unit = (this.wide < 500 ? 22 : 28) * closer / Math.max(wide, tall)
+    const side = (Math.max(wide, tall) > 10 ? 28 : 22) * (this.wide < 500 ? 0.8 : 1) // few pixels are seen when small, too
+    const unit = side * closer / Math.max(wide, tall)
     const [w, h] = this.pictures.size = [wide * unit, tall * unit]
     const [cw, ch] = [w + 2 * EDGE + 1, h + 2 * EDGE + 1]
     if (this.gliding) { for (const { row } of this.placed) if (at.has(row)) this.paintPicture(pen, row); return }
@@ -598,12 +599,13 @@ class PointMap {
     const many = this.data.manyNames
     const taken = this.placed.map((each) => each.box)
     const pictures = taken.length
+    const edge = this.data.axes ? 16 : 0 // their titles stand there
     const room = this.wide * this.tall / 12_000 * (0.6 + 0.4 * this.zoom / this.fit) // a closer view has more
     const most = many ? 600 : Math.min(120, room)
     pen.textBaseline = "middle"; pen.lineJoin = "round"
     const write = (row, text, bold, always = false) => {
       const [x, y] = this.spot(row)
-      if (x < 0 || y < 8 || x > this.wide || y > this.tall - 8) return
+      if (x < edge || y < 8 || x > this.wide || y > this.tall - 8 - edge) return
       pen.font = `${bold ? 600 : 400} ${bold ? 15 : 12}px ${this.font}`
       const key = pen.font + text
       let long = this.widths.get(key)
