@@ -161,7 +161,7 @@ def answer_new(opened: Opened, yours: Sequence[Own], k: int) -> None:
     for number, (tab, each) in enumerate(zip(tabs, yours, strict=True)):
         with tab:
             _one(opened, each, near[each], number)
-    st.caption(f"By cosine, exact, from all {whole.d} numbers, among all {whole.n:,} vectors. The map does not move.")
+    st.caption(f"By cosine, exact, from all {whole.d} numbers, among all {whole.n:,} vectors.")
 
 
 def _near(opened: Opened, own: Own, k: int) -> list[Neighbor]:
@@ -179,6 +179,8 @@ def _all(yours: Sequence[Own], near: dict[Own, list[Neighbor]]) -> None:
             "on the map": [_where(each) for each in yours],
         }
     )
+    if any(each.note for each in yours):
+        table["note"] = [each.note for each in yours]
     st.dataframe(table, hide_index=True, key="ex_yours", alt="Each point of your own with its nearest items")
 
 
@@ -190,13 +192,12 @@ def _one(opened: Opened, own: Own, near: list[Neighbor], number: int) -> None:
     rows = [each.row for each in near]
     table = pd.DataFrame({"near": [each.item for each in near], "cosine": [each.score for each in near]})
     table = pd.concat([table, opened.whole.meta.iloc[rows].reset_index(drop=True)], axis=1)
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = st.columns([3, 2], gap="medium") if own.picture is not None else (st.container(), None)
     with left:
-        with_pictures(opened, table, rows, key=f"ex_sum_near_{number}", alt=f"Nearest to {own.name}")
-    with right:
-        if own.picture is not None:
-            st.image(thumbnails([own.picture])[0], width=96, caption="As the model saw it")
         if own.note:
             st.caption(f":material/info: {own.note}")
+        with_pictures(opened, table, rows, key=f"ex_sum_near_{number}", alt=f"Nearest to {own.name}")
         if own.place is not None:
-            st.caption(f"On the map it lands at {_where(own)}.")
+            st.caption(f"On the map it lands at {_where(own)}; the map itself does not move.")
+    if right is not None:
+        right.image(thumbnails([own.picture])[0], width=96, caption="As the model saw it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -204,16 +205,27 @@ def _stars(figure: go.Figure, coords: Vectors, placed: Sequence[tuple[str, Vecto
     figure.add_trace(
         _trace(coords, len(coords))(
             **_xyz(np.stack([place for _, place in placed]), slice(None)),
-            mode="markers+text",
+            mode="markers" if flat else "markers+text",
             name="yours",
             marker={"symbol": "star", "size": 18, **STAR} if flat else {"symbol": "diamond", "size": 9, **STAR},
-            text=[_short(name) for name, _ in placed],
-            hovertext=[name for name, _ in placed],
+            text=[html.escape(_short(name), quote=False) for name, _ in placed],
+            hovertext=[html.escape(name, quote=False) for name, _ in placed],
             textposition="bottom center",
             textfont={"size": 13},
             hovertemplate="%{hovertext}<extra>yours</extra>",
         )
     )
+    for name, place in placed if flat else ():
+        figure.add_annotation(  # a name among thousands of points is read on a ground of its own only
+            x=float(place[0]),
+            y=float(place[1]),
+            text=html.escape(_short(name), quote=False),
+            showarrow=False,
+            yshift=-19,
+            font={"size": 13, "color": "#333333"},
+            bgcolor="rgba(255, 255, 255, 0.8)",
+            borderpad=1,
+        )
 
 
 def _short(name: str) -> str:

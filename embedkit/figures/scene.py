@@ -6,6 +6,7 @@ lines and rectangles, annotations, a legend, a color bar. Anything else is refus
 
 from __future__ import annotations
 
+import html
 import re
 import textwrap
 import unicodedata
@@ -508,8 +509,8 @@ def _or(value: Any, default: float) -> Any:
 
 
 def _said(text: Any) -> str:
-    """One line of text; spaces between words of an axis title stay as many as they are."""
-    return re.sub(r"[\r\n\t]", " ", str(text)).replace("  ", "\u00a0\u00a0")
+    """One line of text, its entities read; spaces between words of an axis title stay as many as they are."""
+    return re.sub(r"[\r\n\t]", " ", html.unescape(str(text))).replace("  ", "\u00a0\u00a0")
 
 
 def wide(text: str, size: float) -> float:
@@ -554,5 +555,9 @@ def outline(symbol: str) -> tuple[tuple[float, float], ...]:
         "triangle-down": ((0.0, 1.15), (1.15, -0.75), (-1.15, -0.75)),
         "cross": cross,
         "x": turned,
+        "star": tuple(
+            (float(np.cos(angle)) * far, float(np.sin(angle)) * far)
+            for angle, far in zip(np.arange(10) * np.pi / 5 - np.pi / 2, [1.4, 0.55] * 5, strict=True)
+        ),
         "pentagon": tuple((float(np.cos(angle)), float(np.sin(angle))) for angle in angles),
     }.get(symbol, ())
