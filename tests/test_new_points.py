@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from pages_help import dots, explorer, figure, press, run_until, table, text, workers
+from streamlit.testing.v1 import AppTest
 
 import embedkit
 from embedkit import encode, encoder_of, load, project, search
 from embedkit.encoding import encoders
 from embedkit.errors import InputError, NotInstalled
+from embedkit.explore import keep_space
 from embedkit.files import open_files
+from embedkit.jobs import Pool
 from embedkit.neighbors import cosine
 from embedkit.registry import methods
 from embedkit.space import Origin, Space
 
+CALM = {"ex_method": "PCA"}
 ROWS = (0, 7, 19)
 QUICK: dict[str, dict[str, Any]] = {
     "words/word2vec": {"text": "lee", "dims": 20, "epochs": 1},
@@ -220,3 +227,106 @@ def test_a_long_text_is_cut_where_the_list_cuts_its_lines() -> None:
     assert "first 2,000 characters" in made.note
     assert cosine(made.vector, encode(space, long[:2_000]).vector) > 0.9999
     assert embedkit.encode is encode
+
+
+# The page
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    with workers(tmp_path_factory.mktemp("home")) as made:
+        yield made
+
+
+def stars(at: AppTest) -> dict[str, tuple[float, ...]]:
+    """Name and place of each point of one's own on the map."""
+    found = {}
+    for trace in figure(at, "ex_event")["data"]:
+        if trace.get("name") == "yours":
+            axes = [np.asarray(trace[axis], float) for axis in "xyz" if axis in trace]
+            found |= dict(zip(trace["text"], zip(*axes, strict=True), strict=True))
+    return found
+
+
+def test_phrases_are_placed_and_answered_each_with_what_was_not_read(pool: Pool) -> None:
+    at = explorer(ex_src="Words, trained on Wikipedia", ex_phrases="king of france\nqqqqq music\nqqqqq", ex_k=4, **CALM)
+    finished(at)
+    space = load("words/word2vec")
+    flat = project(space, method="pca")
+    wanted = {name: encode(space, name).vector for name in ("king of france", "qqqqq music")}
+    shown = stars(at)
+    assert set(shown) == set(wanted)
+    for name, vector in wanted.items():
+        assert shown[name] == pytest.approx(flat.transform(vector[None])[0], abs=1e-3)
+    summary = table(at, "yours", "nearest")
+    assert list(summary["nearest"]) == [search(space, vector, 1)[0].item for vector in wanted.values()]
+    assert "without 'qqqqq'" in summary["note"][1]
+    assert ["none of: 'qqqqq'" in each.value for each in at.error] == [True]
+    lists = [each.value for each in at.dataframe if "near" in each.value.columns]
+    assert [list(each["near"]) for each in lists] == [
+        [near.item for near in search(space, vector, 4)] for vector in wanted.values()
+    ]
+
+
+def test_another_map_places_them_anew_and_clear_takes_them_off(pool: Pool) -> None:
+    at = explorer(ex_sum="7 (7) + 1 (1)", **CALM)
+    (before,) = stars(at).values()
+    at.button_group(key="ex_method").set_value(["UMAP"])
+    press(at, "Draw the map")
+    finished(at)
+    (after,) = stars(at).values()
+    assert before != pytest.approx(after)
+    press(at, "Clear")
+    assert stars(at) == {}
+    assert at.text_input(key="ex_sum").value == ""
+
+
+def test_a_dropped_picture_lands_on_its_own_point(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from embedkit.images import Source, load_source
+
+    data = png(np.round(load_source(Source("digits")).pixels[7] * 255))
+    monkeypatch.setattr("ui.own_picture.drawing", lambda _: data)
+    at = explorer(ex_src="Handwritten digits, autoencoder", ex_k=3, **CALM)
+    finished(at)
+    (place,) = stars(at).values()
+    assert place == pytest.approx(dots(figure(at, "ex_event"))[7], abs=0.01)
+    near = table(at, "near", "picture", "cosine")
+    assert near["near"][0] == "7 (7)"
+    assert all(each.startswith("data:image/png;base64,") for each in near["picture"])
+
+
+def test_more_phrases_than_are_placed_are_told_with_the_limit(pool: Pool) -> None:
+    at = explorer(ex_src="Words, trained on Wikipedia", ex_phrases="\n".join(f"war {n}" for n in range(21)), **CALM)
+    finished(at)
+    assert any("21 phrases are typed; the first 20" in each.value for each in at.error)
+    assert len(stars(at)) == 20
+
+
+def test_vectors_without_their_model_take_sums_alone(pool: Pool) -> None:
+    bare = Space("own", "Own", tuple("abcdef"), np.random.default_rng(0).normal(size=(6, 4)))
+    at = explorer(ex_src="Own files", ex_open=keep_space(bare, pool.store), ex_sum="a + b", **CALM)
+    finished(at)
+    assert "came without their model" in text(at)
+    assert not [each for each in at.text_area if each.key == "ex_phrases"]
+    assert list(stars(at)) == ["a + b"]
+
+
+def test_a_picked_picture_answers_with_pictures(pool: Pool) -> None:
+    at = explorer(ex_pick="7 (7)", ex_k=3, **CALM)
+    shown = table(at, "item", "picture", "cosine")
+    from PIL import Image
+
+    from embedkit.images import Source, load_source
+
+    pixels = load_source(Source("digits")).pixels
+    for item, address in zip(shown["item"], shown["picture"], strict=True):
+        image = Image.open(io.BytesIO(base64.b64decode(address.split(",")[1])))
+        own = pixels[load("images/pixels").row(item), ..., 0]
+        small = np.asarray(image, np.float32)[3::6, 3::6] / 255
+        np.testing.assert_allclose(small, own, atol=0.01)
+
+
+def finished(at: AppTest) -> None:
+    """Run until no map is in the making."""
+    run_until(at, lambda page: not page.progress)
+    assert not at.exception
