@@ -198,8 +198,9 @@ class PointMap {
       data.sheet ? picture(data.sheet) : null,
     ])
     if (this.gone) return
+    const small = data.manyNames || Boolean(data.pictures) // beside names and pictures points stay small
     const moved = this.version !== data.version
-    const recolored = this.codesAddress !== data.codes || this.colors !== data.colors.join() || this.theme !== this.ground || this.small !== data.manyNames
+    const recolored = this.codesAddress !== data.codes || this.colors !== data.colors.join() || this.theme !== this.ground || this.small !== small
     const sameCount = this.n === data.n
     if (moved) this.place(new Float32Array(coords), data)
     if (this.namesAddress !== data.namesAt) {
@@ -217,9 +218,9 @@ class PointMap {
     const glide = moved && sameCount && this.drawn && !matchMedia("(prefers-reduced-motion: reduce)").matches
     if (!glide) this.before = null
     if (moved && !(glide && this.plot)) this.reset()
-    if (this.plot && (moved || recolored)) await this.draw(data, glide)
+    if (this.plot && (moved || recolored)) await this.draw(data, glide, small)
     if (this.gone) return
-    Object.assign(this, { version: data.version, codesAddress: data.codes, colors: data.colors.join(), theme: this.ground, small: data.manyNames })
+    Object.assign(this, { version: data.version, codesAddress: data.codes, colors: data.colors.join(), theme: this.ground, small })
     this.drawn = data.n > 0
     if (this.maskAddress !== data.picked || moved || recolored) this.pick(mask, data)
     if (this.flat) await this.loadImage(data)
@@ -273,7 +274,7 @@ class PointMap {
     this.image = await picture(data.image)
   }
 
-  async draw(data, glide) {
+  async draw(data, glide, small) {
     const { n } = data
     this.size()
     this.plot.deselect({ preventEvent: true }) // it would keep the places that its points had
@@ -294,8 +295,8 @@ class PointMap {
     }
     this.plot.set({
       colorBy: "valueA", pointColor: [...data.colors, data.grayColor], backgroundColor: hex(this.ground),
-      pointScaleMode: data.manyNames ? "constant" : "asinh", // beside names points stay small
-      pointSize: data.manyNames && n > 500 ? (n > 300_000 ? 1.6 : 2.5) : n > 300_000 ? 1.6 : n > 60_000 ? 2.2 : n > 5_000 ? 3.2 : 5, pointOrder: order,
+      pointScaleMode: small ? "constant" : "asinh",
+      pointSize: small && n > 500 ? (n > 300_000 ? 1.6 : n > 5_000 ? 2.5 : 3.5) : n > 300_000 ? 1.6 : n > 60_000 ? 2.2 : n > 5_000 ? 3.2 : 5, pointOrder: order,
       pointSizeSelected: n > 5_000 ? 1 : 2, pointOutlineWidth: 1,
     })
     this.gliding = glide
@@ -467,7 +468,7 @@ class PointMap {
   paintPictures(pen) {
     const { rows, at, wide, tall } = this.pictures
     const gray = this.data.colors.length
-    const closer = Math.min(2.5, Math.max(1, this.zoom / this.fit) ** 0.3)
+    const closer = Math.min(2, Math.max(1, this.zoom / this.fit) ** 0.2)
     const side = (Math.max(wide, tall) > 10 ? 28 : 22) * (this.wide < 500 ? 0.8 : 1) // few pixels are seen when small, too
     const unit = side * closer / Math.max(wide, tall)
     const [w, h] = this.pictures.size = [wide * unit, tall * unit]
