@@ -103,7 +103,7 @@ def test_a_column_of_numbers_is_an_axis(wares: str) -> None:
     assert not at.exception
     assert titles(at)[1] == "← price 0 87 →"
     np.testing.assert_allclose(places(at)[:, 1], [0, *(np.arange(59) / 58 - 0.5)], atol=1e-6)
-    assert "1 items have no price" in text(at)
+    assert "Without price: 1, in the middle" in text(at)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +152,16 @@ def test_noise_is_drawn_on_the_same_axes(wares: str) -> None:
     assert not at.error
     assert len(re.findall(r"kNN recall \d\.\d+", text(at))) >= 2
     assert "Own axes has no settings" in text(at)
+
+
+@pytest.mark.parametrize("over", ["n_neighbors", "MN_ratio", "FP_ratio"])
+def test_pacmap_is_drawn_over_each_of_its_settings(wares: str, over: str) -> None:
+    at = explorer(ex="Noise and settings", ex_src="Own files", ex_open=wares, ex_method="PaCMAP", ex_over=over)
+    assert not at.exception
+    assert not at.error
+    assert at.selectbox(key="ex_over").value == over
+    shown = [each.value for each in at.markdown if each.value.startswith(f"**{over} ")]
+    assert len(shown) == 3
 
 
 @pytest.mark.parametrize(

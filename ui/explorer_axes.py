@@ -78,7 +78,7 @@ def _column(space: Space, name: str, found: OwnAxis) -> OwnAxis:
         st.error(str(error), icon=":material/error:")
         return found
     if made.missing:
-        st.caption(f"{made.missing:,} items have no {name}; they stand in the middle.")
+        st.caption(f"Without {name}: {made.missing:,}, in the middle of the axis.")
     return name
 
 

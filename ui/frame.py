@@ -16,7 +16,9 @@ from ui import cache
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-MAP_NOTE = "On UMAP and t-SNE maps, sizes of groups and gaps between them are not to be read; neighborhoods are."
+MAP_NOTE = (
+    "On UMAP, t-SNE and PaCMAP maps, sizes of groups and gaps between them are not to be read; neighborhoods are."
+)
 
 
 def presenting() -> bool:
