@@ -328,6 +328,21 @@ def test_the_compiled_graph_far_from_the_origin_and_wider_than_the_rows(compiled
     assert (np.sort(graph.indices, 1) == [[row for row in range(50) if row != own] for own in range(50)]).all()
 
 
+def test_the_order_of_blocks_changes_nothing_and_rounding_makes_no_cosine_larger_than_one() -> None:
+    from embedkit.near_kernel import keep_best
+
+    above = np.nextafter(np.float32(1), np.float32(2))
+    scores = np.array([[0.5, 1, 0.5, above, 0.5, 0.25]], np.float32)
+    names, zero = np.arange(6, dtype=np.int32), np.zeros(1, np.int32)
+    for order in ([0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [3, 4, 0, 1, 5, 2]):
+        best, found = index._nowhere(1, 4)
+        for column in order:
+            block = np.ascontiguousarray(scores[:, [column]])
+            keep_best(block, np.float32(1), zero, zero - 1, names[[column]], best, found)
+        assert found.tolist() == [[1, 3, 0, 2]]
+        assert best.tolist() == [[1, 1, 0.5, 0.5]]
+
+
 @pytest.fixture(scope="module")
 def digits() -> Space:
     from sklearn.datasets import load_digits
