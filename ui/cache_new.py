@@ -17,7 +17,8 @@ def _made_by(space: Space) -> str:
 
 
 def _drawn(projection: Projection) -> str:
-    return f"{projection.method} {projection.params} {hashlib.blake2b(projection.coords.tobytes()).hexdigest()}"
+    made_of = projection.space.digest if projection.space else ""
+    return f"{made_of} {projection.method} {projection.params} {hashlib.blake2b(projection.coords.tobytes()).hexdigest()}"
 
 
 @st.cache_resource(max_entries=128, show_spinner="Reading it by the model ...", hash_funcs={Space: _made_by})
