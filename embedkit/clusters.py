@@ -33,7 +33,7 @@ TASK = "embedkit.clusters:clusters_task"
 MOST = 50_000  # rows; beyond that minutes
 DIMS, NEIGHBORS, EPOCHS = 5, 15, 200
 SAMPLE = 5_000  # rows of the silhouette
-_WORD = re.compile(r"[^\W\d_]{2,}")
+_WORD = re.compile(r"[^\W\d_]{2,}|\d+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ def clusters(
     return Clusters(
         frozen(labels),
         frozen(found.probabilities_.astype(np.float32)),
-        names_of(list(space.items if texts is None else texts), labels),
+        names_of(list(space.items if texts is None else texts), labels, central=_central(space.unit, labels)),
         tuple(sizes.tolist()),
         float(1 - inside.mean()),
         float(same[inside].mean()) if inside.any() else 0.0,
@@ -134,15 +134,26 @@ def _named(entry: Entry, space: Space, column: str) -> Clusters:
     labels = np.asarray(entry.arrays["labels"])
     given = [str(text) for text in space.meta[column]] if column in space.meta else list(space.items)
     figures = {**entry.meta, "sizes": tuple(entry.meta["sizes"])}
-    return Clusters(
-        labels=labels, strength=np.asarray(entry.arrays["strength"]), names=names_of(given, labels), **figures
-    )
+    names = names_of(given, labels, central=_central(space.unit, labels))
+    return Clusters(labels=labels, strength=np.asarray(entry.arrays["strength"]), names=names, **figures)
 
 
-def names_of(texts: Sequence[str], labels: NDArray[np.int32], words: int = 3) -> tuple[str, ...]:
+def _central(unit: Vectors, labels: NDArray[np.int32]) -> Vectors:
+    """How near each item (n,) is to the mean direction of its group, by dot product; 0 in none."""
+    near = np.zeros(len(labels), np.float32)
+    for label in range(int(labels.max(initial=-1)) + 1):
+        rows = np.flatnonzero(labels == label)
+        near[rows] = unit[rows] @ unit[rows].mean(0)
+    return near
+
+
+def names_of(
+    texts: Sequence[str], labels: NDArray[np.int32], words: int = 3, central: Vectors | None = None
+) -> tuple[str, ...]:
     """A name for each label, 0 to the highest: its words that set it apart from all others, at most `words` of them.
 
-    Where texts share no words, as single words do not, the group is named by its first ones.
+    Numbers count as words. Where texts share no words, as single words do not, the group is named by the texts that are
+    most `central` (n,) in it, by itself the first ones.
     """
     every, inside = Counter[str](), [Counter[str]() for _ in range(int(labels.max(initial=-1)) + 1)]
     for text, label in zip(texts, labels, strict=True):
@@ -164,8 +175,11 @@ def names_of(texts: Sequence[str], labels: NDArray[np.int32], words: int = 3) ->
             spread = 1 / (count + prior) + 1 / (every[word] - count + prior)
             scores[word] = (here - there) / np.sqrt(spread)
         best = sorted((word for word in scores if scores[word] > 0), key=lambda word: (-scores[word], word))[:words]
-        first = [text for text, given in zip(texts, labels, strict=True) if given == label][:words]
-        names.append(", ".join(best or first))
+        rows = np.flatnonzero(labels == label)
+        if central is not None:
+            rows = rows[np.argsort(-central[rows], kind="stable")]
+        typical = dict.fromkeys(texts[row] for row in rows.tolist())
+        names.append(", ".join(best or [*typical][:words]))
     return tuple(names)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from embedkit.clusters import clusters, names_of
+import embedkit
+from embedkit.clusters import Clusters, clusters, names_of
 from embedkit.errors import InputError
 from embedkit.space import Space
 
@@ -60,6 +61,76 @@ def test_a_word_that_stands_everywhere_names_no_group() -> None:
 def test_groups_of_single_words_are_named_by_their_first() -> None:
     assert names_of(["a1", "b2", "c3", "d4"], np.array([0, 1, 0, -1], np.int32)) == ("a1, c3", "b2")
     assert names_of(["x"], np.array([-1], np.int32)) == ()
+
+
+def test_numbers_and_single_letters_that_repeat_are_said_once() -> None:
+    assert names_of(["7 (1)", "7 (2)", "7 (3)", "3 (4)", "3 (5)"], np.array([0, 0, 0, 1, 1], np.int32)) == ("7", "3")
+    assert names_of(["x", "x", "y", "z"], np.array([0, 0, 0, 1], np.int32)) == ("x, y", "z")
+
+
+# --- real data -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[Space, Clusters]:
+    space = embedkit.load("images/pixels")
+    return space, clusters(space, texts=[str(label) for label in space.meta["label"]])
+
+
+def test_groups_of_digits_are_named_by_the_digit_that_most_of_them_show(digits: tuple[Space, Clusters]) -> None:
+    space, found = digits
+    shown = space.meta["digit"].to_numpy().astype(int)
+    assert {name for name in found.names if len(name) == 1} == set("0123456789")
+    for label, name in enumerate(found.names):
+        counts = np.bincount(shown[found.labels == label], minlength=10)
+        assert name.split(", ")[0] == str(counts.argmax())
+        for other in name.split(", ")[1:]:  # named beside it only where it is more frequent than elsewhere
+            assert counts[int(other)] / counts.sum() > (shown == int(other)).mean()
+    counts = [np.bincount(shown[found.labels == label]).max() for label in range(len(found.sizes))]
+    assert sum(counts) / sum(found.sizes) > 0.9
+
+
+def test_items_alone_name_the_digits_too(digits: tuple[Space, Clusters]) -> None:
+    space, found = digits
+    assert names_of(space.items, found.labels) == found.names
+
+
+def test_purity_chance_and_silhouette_of_digits_are_those_by_hand(digits: tuple[Space, Clusters]) -> None:
+    from sklearn.metrics import silhouette_score
+    from sklearn.neighbors import NearestNeighbors
+
+    space, found = digits
+    vectors = space.vectors.astype(np.float64)
+    near = NearestNeighbors(n_neighbors=16, metric="cosine").fit(vectors).kneighbors(vectors, return_distance=False)
+    inside = np.flatnonzero(found.labels >= 0)
+    labels = found.labels
+    same = [(labels[[x for x in near[row] if x != row][:15]] == labels[row]).mean() for row in inside]
+    assert found.purity == pytest.approx(np.mean(same), abs=1e-3)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    assert found.silhouette == pytest.approx(silhouette_score(unit[inside], labels[inside]), abs=1e-3)
+    counts = np.bincount(found.labels[inside])
+    assert found.chance == pytest.approx(((counts / len(inside)) ** 2).sum() * len(inside) / space.n)
+    assert list(found.sizes) == counts.tolist()
+
+
+def test_frequent_words_of_minilm_fall_into_groups_that_their_names_announce() -> None:
+    words = embedkit.load("words/minilm")
+    space = words.take(words.items[:2_000])
+    found = clusters(space, least=8)
+    assert all(set(name.split(", ")) <= set(space.items) for name in found.names)
+    assert len(set(found.names)) == len(found.names)
+    kinds = {
+        "months": "january february march april june july august september october november december",
+        "colors": "black white red blue green brown yellow",
+        "numbers": "four five six seven eight nine ten",
+        "directions": "south north west east western northern southern eastern",
+    }
+    for kind, listed in kinds.items():
+        members = [item for item in listed.split() if item in space]
+        labels = found.labels[[space.row(item) for item in members]]
+        label = np.bincount(labels[labels >= 0]).argmax()
+        assert (labels == label).mean() > 0.8, kind
+        assert set(found.names[label].split(", ")) & set(members), (kind, found.names[label])
 
 
 @pytest.mark.parametrize(
