@@ -309,29 +309,45 @@ def map_script(key: str, word: str, items: Sequence[str], settings: Settings) ->
 
 
 def explorer_script(
-    method: str, settings: Settings, pick: str, k: int, sample: tuple[int, str, int] | None, files: Sequence[str] = ()
+    method: str,
+    settings: Settings,
+    pick: str,
+    k: int,
+    sample: tuple[int, str, int] | None,
+    files: Sequence[str] = (),
+    uploaded: bool = False,
 ) -> str:
-    """Python that opens the same vectors (a method by its key, or `files`), answers the pick and makes the same map.
+    """Python that opens the same vectors, answers the pick and makes the same map.
 
-    `sample`: size, column or "", seed.
+    The vectors are those of a method by its key, else of `files`, within the limits of an upload where they were
+    `uploaded`, else of the Parquet file that the page gives. `sample`: size, column or "", seed.
     """
-    params = "".join(f", {name}={value:g}" for name, value in settings.params)
+    params = "".join(f", {name}={value:.12g}" for name, value in settings.params)
     metric = f", metric={settings.metric!r}"
     params += f", axes={list(settings.axes)!r}" if settings.axes else ""
+    size, by, seed = sample or (0, "", 0)
     lines = ["import embedkit"]
+    if sample is not None:
+        lines += [f"from embedkit.explore import {'columns, ' * bool(by)}sample_rows"]
     if method:
         lines += ["", f"space = embedkit.load({method!r})"]
+    elif files:
+        limits = ", limits=UPLOAD" * uploaded
+        lines += [f"from embedkit.files import {'UPLOAD, ' * uploaded}open_files", ""]
+        lines += ["# Run it in the folder that holds the files." if len(files) > 1 else "# Run it beside the file."]
+        lines += [f"opened = open_files({list(files)!r}{limits})", "print(*opened.said, sep='\\n')"]
+        lines += ["space = opened.space"]
     else:
-        named = ", ".join(f"Path({name!r})" for name in files or ("vectors.npy",))
-        lines = ["from pathlib import Path", "", *lines, "from embedkit.files import open_files", ""]
-        lines += [f"opened = open_files([{named}])", "print(*opened.said, sep='\\n')", "space = opened.space"]
+        lines += [
+            "",
+            "# These vectors came from another page: save them with All vectors (Parquet), and run it beside.",
+        ]
+        lines += ["space = embedkit.Space.from_parquet('space.parquet')"]
     if pick:
         lines += [f"for neighbor in embedkit.search(space, {pick!r}, k={k}{metric}):"]
         lines += ["    print(neighbor.rank, neighbor.item, round(neighbor.score, 4))"]
     if sample is not None:
-        size, by, seed = sample
         column = f", by=columns(space)[{by!r}]" if by else ""
-        lines.insert(lines.index("import embedkit") + 1, "from embedkit.explore import columns, sample_rows")
         lines += [f"rows = sample_rows(space, {size}, seed={seed}{column})"]
         lines += ["space = space.take([space.items[row] for row in rows])"]
     lines += [

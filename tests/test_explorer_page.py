@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import streamlit as st
 from pages_help import explorer, open_page, opened_box, press, run_until, table, text, workers
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -452,16 +453,127 @@ def test_spaces_that_cannot_be_compared_are_one_sentence(chosen: list[str]) -> N
 
 
 def test_python_lines_make_the_same_map(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], taken: dict[str, Any]
 ) -> None:
     at = opened_box(explorer(ex_pick="7 (7)", **CALM), "ex_code")
-    monkeypatch.chdir(tmp_path)
-    exec(compile(at.code[0].value, "lines", "exec"), {})
-    said = capsys.readouterr().out
+    said = run_lines(at, taken, tmp_path, monkeypatch, capsys)
     assert "7 (1201)" in said
     recall = re.search(r"kNN recall (0\.\d+)", text(at))
     assert recall is not None
     assert float(said.split()[-1]) == pytest.approx(float(recall[1]), abs=1e-3)
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the page gives to take away, by the button's key."""
+    found: dict[str, Any] = {}
+    theirs = st.download_button
+
+    def button(label: str, data: Any, *args: Any, **kwargs: Any) -> bool:
+        found[kwargs["key"]] = data
+        return theirs(label, data, *args, **kwargs)
+
+    monkeypatch.setattr(st, "download_button", button)
+    return found
+
+
+def run_lines(
+    at: AppTest,
+    taken: dict[str, Any],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> str:
+    """Run the lines of Python in a folder; their map has the coordinates that the page gives."""
+    assert not at.exception
+    assert not at.error
+    (code,) = [each.value for each in at.code if "embedkit.project" in each.value]
+    page = pd.read_csv(io.BytesIO(taken["ex_get_map"]()), keep_default_na=False)
+    monkeypatch.chdir(folder)
+    names: dict[str, Any] = {}
+    capsys.readouterr()
+    exec(compile(code, "lines", "exec"), names)
+    coords = names["projection"].coords
+    assert page[["x", "y"]].to_numpy() == pytest.approx(coords, abs=1e-5)
+    assert np.ptp(coords, axis=0).min() > 0.1
+    assert len(page) == names["space"].n
+    return capsys.readouterr().out
+
+
+ODD = 'it\'s "x" \\n \\'
+
+
+def odd_csv(n: int = 80) -> bytes:
+    made = own(n)
+    items = (ODD, *made.items[1:])
+    meta = pd.DataFrame({"name": items, "a 'kind'": [f"k{i % 3}" for i in range(n)]})
+    numbers = pd.DataFrame(made.vectors, columns=[f"v{i}" for i in range(made.d)])
+    return pd.concat([meta, numbers], axis=1).to_csv(index=False).encode()
+
+
+def pair() -> list[tuple[str, bytes]]:
+    files = space_bytes(own(80), "projector-tsv")
+    return [(f"my{ending}", data) for ending, data in files.items()]
+
+
+@pytest.mark.parametrize(
+    ("files", "link"),
+    [
+        ([("my 'own' vectors.csv", odd_csv())], {"ex_pick": ODD, "ex_k": 4, **CALM}),
+        ([("vectors.csv", odd_csv())], {"ex_method": "UMAP", "ex_n_neighbors": 7, "ex_min_dist": 0.37, "ex_seed": 3}),
+        (pair(), {"ex_pick": "item 3", "ex_metric": "Euclidean", **CALM}),
+    ],
+    ids=["csv", "umap", "pair"],
+)
+def test_python_lines_open_the_same_files(
+    files: list[tuple[str, bytes]],
+    link: dict[str, Any],
+    pool: Pool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    taken: dict[str, Any],
+) -> None:
+    at = drop(explorer(ex_src="Own files", **link), *files)
+    run_until(at, lambda page: not page.progress)
+    opened_box(at, "ex_code")
+    for name, data in files:
+        (tmp_path / name).write_bytes(data)
+    said = run_lines(at, taken, tmp_path, monkeypatch, capsys)
+    assert "Read as" in said
+    if pick := link.get("ex_pick"):
+        metric = link.get("ex_metric", "cosine").lower()
+        for near in embedkit.search(kept(pool.store, opened_key(at)).space, pick, k=3, metric=metric):
+            assert f"{near.rank} {near.item} {round(near.score, 4)}" in said
+        assert pick in said
+
+
+def test_python_lines_draw_the_same_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], taken: dict[str, Any]
+) -> None:
+    monkeypatch.setattr("ui.explorer_open.LIMIT", 300)
+    at = explorer(ex_src="Own files", ex_size=120, ex_by="a 'kind'", ex_sample_seed=5, ex_pick=ODD, **CALM)
+    data = odd_csv(400)
+    drop(at, ("many.csv", data))
+    at.selectbox(key="ex_by").set_value("a 'kind'").run()
+    assert "120 of 400 vectors, a sample" in text(at)
+    opened_box(at, "ex_code")
+    (tmp_path / "many.csv").write_bytes(data)
+    run_lines(at, taken, tmp_path, monkeypatch, capsys)
+
+
+def test_python_lines_read_what_another_page_sent_from_what_is_taken_away(
+    pool: Pool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    taken: dict[str, Any],
+) -> None:
+    key = keep_space(own(), pool.store)
+    at = opened_box(explorer(ex_src="Own files", ex_open=key, **CALM), "ex_code")
+    assert "All vectors (Parquet)" in at.code[0].value
+    (tmp_path / "space.parquet").write_bytes(taken["ex_get_space"]())
+    run_lines(at, taken, tmp_path, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,8 @@ def take_away(
     with st.expander("The same in Python", icon=":material/code:", key="ex_code", on_change="rerun") as box:
         if box.open:
             st.code(
-                explorer_script(opened.method, settings, pick or "", k, opened.sample, opened.files), language="python"
+                explorer_script(opened.method, settings, pick or "", k, opened.sample, opened.files, opened.uploaded),
+                language="python",
             )
 
 
