@@ -3,7 +3,17 @@
 import subprocess
 import sys
 
-NAMES = ("startup", "words", "contexts", "projection", "images", "interactions", "word_training", "explorer")
+NAMES = (
+    "startup",
+    "words",
+    "contexts",
+    "projection",
+    "images",
+    "interactions",
+    "word_training",
+    "explorer",
+    "explorer_page",
+)
 
 if __name__ == "__main__":
     # Each in a process of its own: what one has loaded must not be there for the next.
