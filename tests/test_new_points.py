@@ -276,7 +276,7 @@ def test_another_map_places_them_anew_and_clear_takes_them_off(pool: Pool) -> No
     finished(at)
     (after,) = stars(at).values()
     assert before != pytest.approx(after)
-    press(at, "Clear")
+    press(at, "Clear all")
     assert stars(at) == {}
     assert at.text_input(key="ex_sum").value == ""
 

@@ -52,7 +52,7 @@ def new_points(opened: Opened) -> tuple[Own, ...]:
             yours += _sum(opened)
             if yours:
                 st.button(
-                    "Clear",
+                    "Clear all",
                     icon=":material/clear_all:",
                     key="ex_clear",
                     help="Takes all points of your own off the map.",

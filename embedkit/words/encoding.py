@@ -26,7 +26,7 @@ MEAN = "The mean of the vectors of its words; a word that is not among them is l
 @encoder(
     "words/minilm",
     takes="text",
-    says=f"Read by MiniLM in “{LEAD}...{AFTER[0]}”, as each word of the table was; others are read in pieces.",
+    says=f"Read by MiniLM in “{LEAD}[phrase]{AFTER[0]}”, as each word of the table was; others are read in pieces.",
 )
 def phrase_of_table(space: Space, text: str) -> Encoded:
     """A phrase by the recipe of the static table: the mean over its pieces of first and last state, (256,)."""
