@@ -165,7 +165,7 @@ def ends_of(space: Space, axes: Sequence[OwnAxis]) -> tuple[tuple[str, str], ...
     for own in axes:
         if isinstance(own, str):
             made = drawn(space, own)
-            found.append((f"{own} {made.low:g}", f"{made.high:g}"))
+            found.append((f"{own} {made.low:.4g}", f"{made.high:.4g}"))
         else:
             found.append((_short(own[0]), _short(own[1])))
     return tuple(found)

@@ -266,7 +266,7 @@ LINKS: dict[str, tuple[str, dict[str, Any]]] = {
         "pages/explorer.py",
         {"ex_method": "Own axes", "ex_dims": 3, "ex_y": "digit", "ex_z_from": "even: True", "ex_z_to": "even: False"},
     ),
-    "own files": ("pages/explorer.py", {"ex_src": "Own files"}),
+    "own files": ("pages/explorer.py", {"ex_src": "Own files", "ex_open": ""}),
     "noise": (
         "pages/explorer.py",
         {"ex": "Noise and settings", "ex_method": "PCA", "ex_noise_guess": "how grouped it looks"},
