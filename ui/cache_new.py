@@ -18,7 +18,8 @@ def _made_by(space: Space) -> str:
 
 def _drawn(projection: Projection) -> str:
     made_of = projection.space.digest if projection.space else ""
-    return f"{made_of} {projection.method} {projection.params} {hashlib.blake2b(projection.coords.tobytes()).hexdigest()}"
+    coords = hashlib.blake2b(projection.coords.tobytes()).hexdigest()
+    return f"{made_of} {projection.method} {projection.params} {coords}"
 
 
 @st.cache_resource(max_entries=128, show_spinner="Reading it by the model ...", hash_funcs={Space: _made_by})
