@@ -393,7 +393,7 @@ def test_a_browser_draws_the_svg_in_its_colors(offline: Any, tmp_path: Path) -> 
 @pytest.mark.browser
 def test_the_html_shows_the_map_without_a_network(offline: Any, tmp_path: Path) -> None:
     figure = point_map(np.eye(3, 2, dtype=np.float32), [NASTY.replace("\ud800", ""), "b", "c"], labels=0)
-    written = explorer_take._page(figure, "T <b>", "A & B")
+    written = explorer_take._page(figure, "T </title><script>alert(1)</script>", "A & B")
     assert not re.findall(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=", written)
     (tmp_path / "map.html").write_text(written, encoding="utf-8")
     page = offline.new_page()
@@ -405,7 +405,7 @@ def test_the_html_shows_the_map_without_a_network(offline: Any, tmp_path: Path) 
     page.goto((tmp_path / "map.html").as_uri())
     page.wait_for_selector(".main-svg .scatterlayer .point")
     assert page.locator(".main-svg .scatterlayer .point").count() == 3
-    assert page.title() == "T <b>"
+    assert page.title() == "T </title><script>alert(1)</script>"
     assert "A & B" in page.inner_text("body")
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     assert errors == []
