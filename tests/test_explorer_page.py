@@ -592,7 +592,9 @@ def test_python_lines_read_what_another_page_sent_from_what_is_taken_away(
         ("pages/train_words.py", {"tw": "Train"}, "send_learned", "8,350 vectors of 100 numbers"),
     ],
 )
-def test_vectors_of_other_pages_are_sent_here(path: str, query: dict[str, str], key: str, said: str) -> None:
+def test_vectors_of_other_pages_are_sent_here(
+    path: str, query: dict[str, str], key: str, said: str, pool: Pool
+) -> None:
     at = open_page(path, **query)
     at.button(key=key).click().run()
     assert not at.exception
@@ -602,6 +604,11 @@ def test_vectors_of_other_pages_are_sent_here(path: str, query: dict[str, str], 
     other = explorer(ex_src="Own files", ex_open=name[1], **CALM)
     assert not other.exception
     assert said in text(other)
+    if key in ("send_spaces", "send_codes"):
+        pictures = kept(pool.store, name[1]).pictures
+        assert pictures is not None
+        expected = embedkit.load("images/pixels").vectors.reshape(-1, 8, 8, 1)
+        assert pictures == pytest.approx(255 * expected, abs=0.51)
 
 
 def test_opened_vectors_can_be_compared_with_each_other(pool: Pool) -> None:

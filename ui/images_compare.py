@@ -222,7 +222,11 @@ def _take_away(
         named = st.selectbox(
             "Vectors to open in the explorer", list(spaces), key="send_which", bind=BIND, help="One of these."
         )
-        send_button(lambda: spaces[named or next(iter(spaces))], "send_spaces")
+        send_button(
+            lambda: spaces[named or next(iter(spaces))],
+            "send_spaces",
+            lambda: np.round(pictures.pixels * 255).astype(np.uint8),
+        )
         for name, space in spaces.items():
             st.download_button(
                 f"{name} (Parquet)",

@@ -325,7 +325,8 @@ def _take_away(setup: Setup, job: Job, drawn: go.Figure) -> None:
     st.subheader("Take away", anchor=False)
     space = cache_images.picture_space(setup.source, "autoencoder", key=job.key, recipe=setup.recipe)
     with st.container(horizontal=True):
-        send_button(lambda: space, "send_codes")
+        pixels = setup.pictures.pixels
+        send_button(lambda: space, "send_codes", lambda: np.round(pixels * 255).astype(np.uint8))
         st.download_button(
             "Vectors (Parquet)",
             lambda: parquet(space),
