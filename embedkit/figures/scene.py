@@ -23,7 +23,7 @@ from embedkit.errors import InputError
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-__all__ = ["Bar", "Drawn", "Lines", "Marks", "Picture", "Scene", "Text", "outline", "scene_of"]
+__all__ = ["Bar", "Drawn", "Lines", "Marks", "Picture", "Scene", "Text", "outline", "rgba", "scene_of", "wide"]
 
 INK, SOFT, FAINT = "#31333F", "#5F6570", "#D9DCE1"
 FLAT, SPACE = ("scatter", "scattergl"), ("scatter3d",)
