@@ -17,7 +17,7 @@ from streamlit import runtime
 from embedkit.figures.density import density_image
 from embedkit.figures.lasso import bounds_of, rows_inside
 from embedkit.figures.maps import MapMarks
-from embedkit.figures.style import COLORS, GRAY, INVENTED, LOST, NEAR, PICK
+from embedkit.figures.style import COLORS, GRAY, INVENTED, LOST, NEAR, PICK, STAR
 from embedkit.figures.thumbnails import Thumbnails
 from embedkit.space import Vectors
 
@@ -69,7 +69,6 @@ LOADER = """export default function (component) {
 BUNDLE = Path(__file__).with_name("points.js")
 MOST_CORNERS = 4_000
 LONG = 24  # letters of a name on the map; all of it stands under the pointer
-STAR = ("#F0E442", "#333333")  # inside and edge of a person's own point
 WHOLE = 4_000_000  # bytes of names that a map which draws names reads at once
 BYTES = "application/octet-stream"
 
@@ -178,7 +177,7 @@ def points(
         data["marks"] = _marks(marks, names)
     if placed:
         data["placed"] = [[_shorter(name), float(place[0]), float(place[1])] for name, place in placed]
-        data["starColors"] = list(STAR)
+        data["starColors"] = [STAR["color"], STAR["line"]["color"]]
     if pictures is not None:
         sheet = {
             "rows": pictures.rows.tolist(),
