@@ -1,4 +1,4 @@
-"""The explorer: a million vectors from file to map and lasso, exact search, every format written and read.
+"""The explorer: a million vectors from file to map and lasso, neighbors exact and by cells, every format.
 
 The map of 10,000 x 256 beside umap-learn, cold, is in benchmarks.projection: the explorer draws by the same call. Each
 part runs in a process of its own, so that its memory is its own; drawing in the browser is not in these seconds.
@@ -7,7 +7,9 @@ part runs in a process of its own, so that its memory is its own; drawing in the
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -21,6 +23,8 @@ from benchmarks._common import Figure, Skip, median
 
 MILLION, DIMS = 1_000_000, 64
 SECONDS, MEMORY = 60.0, 6_000.0
+PARTS = ("search", "index", "million", "formats")
+LARGE = {"words": "100,000 x 256 words", "200000": "200,000 x 64 on a sheet", "pictures": "70,000 x 784 pictures"}
 
 
 def simulated(n: int, d: int) -> Any:
@@ -93,6 +97,118 @@ def million(path: Path) -> dict[str, float]:
     return found
 
 
+def realistic(name: str, seed: int = 0) -> Any:
+    """Vectors of length 1: words with noise, pictures, or points on a bent sheet of ten dimensions."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    if name == "words":
+        from embedkit.words import minilm
+
+        unit = minilm().unit
+        rows, size = rng.integers(0, len(unit), 100_000 - len(unit)), 0.5 / np.sqrt(unit.shape[1])
+        copies = unit[rows] + size * rng.standard_normal((len(rows), unit.shape[1]), np.float32)
+        vectors = np.concatenate([unit, copies])
+    elif name == "pictures":
+        folder = common.shared("fashion-mnist")
+        parts = [(folder / f"{part}-images-idx3-ubyte.gz").read_bytes() for part in ("train", "t10k")]
+        pixels = [np.frombuffer(gzip.decompress(part), np.uint8, offset=16) for part in parts]
+        vectors = np.concatenate(pixels).reshape(-1, 784).astype(np.float32)
+    else:
+        sheet = np.tanh(rng.standard_normal((int(name), 10), np.float32) @ rng.standard_normal((10, 64), np.float32))
+        vectors = sheet @ rng.standard_normal((64, DIMS), np.float32)
+        vectors += 0.1 * rng.standard_normal(vectors.shape, np.float32)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def graph(name: str, how: str) -> dict[str, Any]:
+    """Seconds of both cores, cold and again, of the 15 nearest of every item; recall at 10 on 1,000; peak memory in MB.
+
+    Seconds of the processor, as those of a clock say more of what else runs: a search uses both cores all the while.
+    """
+    import resource
+
+    import numpy as np
+
+    from embedkit.neighbors import knn_graph, search
+    from embedkit.space import Space
+
+    vectors = realistic(name)
+    n = len(vectors)
+    spaces = [Space("a", "a", tuple(map(str, range(n))), vectors) for _ in range(2)]
+    made: list[Any] = []
+
+    def peer() -> Any:
+        if how == "pynndescent":
+            from pynndescent import NNDescent
+
+            return NNDescent(vectors, metric="cosine", n_neighbors=16, random_state=0, n_jobs=2).neighbor_graph[0]
+        from voyager import Index
+        from voyager import Space as By
+
+        index = Index(By.Cosine, vectors.shape[1], random_seed=1)
+        index.add_items(vectors, num_threads=2)
+        return index.query(vectors, k=16, num_threads=2, query_ef=50)[0].astype(np.int64)
+
+    def own() -> Any:
+        if how == "exact":
+            from embedkit.index import every_pair
+
+            return every_pair(vectors, 15, "cosine").rows
+        return knn_graph(spaces.pop()).indices
+
+    work = own if how in ("embedkit", "exact") else peer
+
+    def used() -> float:
+        before = os.times()
+        made.append(work())
+        return sum(os.times()[:2]) - sum(before[:2])
+
+    cold = used()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
+    again = used()
+    rows = np.random.default_rng(1).choice(n, 1_000, replace=False)
+    space = Space("a", "a", tuple(map(str, range(n))), vectors)
+    shares = []
+    for row in rows:
+        true = [each.row for each in search(space, str(row), 10) if not each.asked]
+        found = [each for each in made[0][row] if each != row][:10]
+        shares.append(len(set(true) & set(found)) / 10)
+    same = bool((made[0] == made[1]).all())
+    return {"cold": cold, "again": again, "recall": float(np.mean(shares)), "peak": peak, "same": same}
+
+
+def neighbors(more: bool) -> Iterator[Figure]:
+    """The graph of large spaces, beside NN-descent as it comes, HNSW, and all pairs, in the same run."""
+    for name, title in LARGE.items():
+        if name == "pictures":  # the last, as the rest needs no data set
+            common.shared("fashion-mnist")
+        hows = ("embedkit", "pynndescent", "voyager", "exact") if more else ("embedkit", "pynndescent")
+        found = {how: child("graph", name, how) for how in hows}
+        for how, each in found.items():
+            what = f"{title}: {how}"
+            note = "same bytes again" if each["same"] else "NOT the same again"
+            aim = 0.99 if how == "embedkit" else None
+            yield Figure(f"{what}, recall at 10", each["recall"], "", aim, ">", note)
+            yield Figure(f"{what}, processor, cold", each["cold"], "s")
+            yield Figure(f"{what}, processor, again", each["again"], "s")
+            yield Figure(f"{what}, peak memory", each["peak"], "MB")
+        for key in ("cold", "again"):
+            yield Figure(f"{title}: embedkit / pynndescent, {key}", found["embedkit"][key] / found["pynndescent"][key])
+
+
+def one_of_a_million(runs: int) -> dict[str, list[float]]:
+    """Milliseconds of the ten nearest of 1,000,000 x 64, exact."""
+    from embedkit.neighbors import search
+    from embedkit.space import Space
+
+    vectors, _ = simulated(MILLION, DIMS)
+    space = Space("a", "a", tuple(map(str, range(MILLION))), vectors)
+    search(space, "0", 10)
+    each = [common.timed(lambda row=row: search(space, str(row), 10)) for row in range(10 * runs)]  # type: ignore[misc]
+    return {"ms": [1e3 * seconds for seconds in each]}
+
+
 def exact(runs: int) -> dict[str, list[float]]:
     """Milliseconds of the ten nearest of 100,000 x 256."""
     from embedkit.neighbors import search
@@ -136,30 +252,57 @@ def child(part: str, *given: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def measure(args: argparse.Namespace) -> Iterator[Figure | Skip]:
-    """All figures of this benchmark."""
-    found = child("exact", str(args.runs))
-    yield median("10 nearest of 100,000 x 256, exact", found["ms"], "ms", aim=40.0)
+def searched(runs: int) -> Iterator[Figure]:
+    """One item's neighbors."""
+    yield median("10 nearest of 100,000 x 256, exact", child("exact", str(runs))["ms"], "ms", aim=40.0)
+    yield median("10 nearest of 1,000,000 x 64, exact", child("one", str(runs))["ms"], "ms")
+
+
+def from_file(runs: int) -> Iterator[Figure]:
+    """A million vectors, step by step."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "million.parquet"
         write_million(path)
-        laps = [child("million", str(path)) for _ in range(args.runs)]
+        laps = [child("million", str(path)) for _ in range(runs)]
     whole = [sum(value for name, value in lap.items() if name != "peak") for lap in laps]
     yield median("1,000,000 x 64, from Parquet to a lasso", whole, aim=SECONDS)
     for name in laps[0]:
         unit = "MB" if name == "peak" else "s"
         aim = MEMORY if name == "peak" else None
         yield median(f"1,000,000 x 64: {name}", [lap[name] for lap in laps], unit, aim=aim)
+
+
+def written() -> Iterator[Figure]:
+    """Every format."""
     for title, seconds in child("formats").items():
         yield Figure(f"20,000 x 64 written and read: {title}", seconds, "s")
 
 
+def measure(args: argparse.Namespace) -> Iterator[Figure | Skip]:
+    """All figures of this benchmark, or of the parts that are asked for."""
+    parts = {
+        "search": lambda: searched(args.runs),
+        "index": lambda: neighbors(args.peers),
+        "million": lambda: from_file(args.runs),
+        "formats": written,
+    }
+    yield from common.parts(*(part() for name, part in parts.items() if name in (args.only or parts)))
+
+
 if __name__ == "__main__":
     options = common.parser(__doc__ or "", 3)
+    options.add_argument("--only", nargs="+", choices=PARTS, help="some of the parts")
+    options.add_argument("--peers", action="store_true", help="the index beside HNSW and all pairs as well")
     options.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     if given := options.parse_args().child:
         part, *more = given
-        parts = {"exact": lambda: exact(int(more[0])), "million": lambda: million(Path(more[0])), "formats": formats}
+        parts = {
+            "exact": lambda: exact(int(more[0])),
+            "one": lambda: one_of_a_million(int(more[0])),
+            "graph": lambda: graph(more[0], more[1]),
+            "million": lambda: million(Path(more[0])),
+            "formats": formats,
+        }
         print(json.dumps(parts[part]()))
         sys.exit(0)
     sys.exit(common.main(measure, __doc__ or "", options))
