@@ -255,6 +255,7 @@ def test_json_that_does_not_open(text: str) -> None:
     with pytest.raises(EmbedkitError):
         opened(text, "x.json")
 
+
 def test_names_that_hold_numbers_are_no_vectors_beside_numbered_columns() -> None:
     table = b"item,v1,v2,v3\n0 (0),1,2,3\n7 (1),4,5,6\n8 (2),7,8,9\n"
     opened = open_files([("digits.csv", table)])

@@ -318,7 +318,9 @@ def _sample(whole: Space) -> tuple[Space, tuple[int, str, int] | None]:
     ):
         return whole, None
     known = [name for name, column in columns(whole).items() if column.kind == "groups"]
-    size = whole_number("Sample", 100, LIMIT, min(10_000, LIMIT), key="ex_size", help=f"Points on the map, 100 to {LIMIT:,}.")
+    size = whole_number(
+        "Sample", 100, LIMIT, min(10_000, LIMIT), key="ex_size", help=f"Points on the map, 100 to {LIMIT:,}."
+    )
     by = st.selectbox(
         "In proportion to", ["chance", *known], key="ex_by", bind=BIND, help="A column whose classes keep their shares."
     )
