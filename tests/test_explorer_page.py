@@ -609,6 +609,10 @@ def test_vectors_of_other_pages_are_sent_here(
         assert pictures is not None
         expected = embedkit.load("images/pixels").vectors.reshape(-1, 8, 8, 1)
         assert pictures == pytest.approx(255 * expected, abs=0.51)
+        space = kept(pool.store, name[1]).space
+        again = embedkit.load(space.origin.method, **space.origin.params, seed=space.origin.seed)
+        assert space.vectors == pytest.approx(again.vectors, abs=1e-5)  # so phrases and pictures can be read into it
+        assert list(space.meta["label"]) == list(again.meta["label"])
 
 
 def test_opened_vectors_can_be_compared_with_each_other(pool: Pool) -> None:

@@ -828,7 +828,7 @@ def test_an_empty_square_is_searched_too(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_star_stands_where_pca_puts_the_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     at = searched(monkeypatch, png(enlarged(57, 1)))
     spec = figure(at, "map_pixels")
-    (star,) = [each for each in spec["data"] if each.get("name") == "your picture"]
+    (star,) = [each for each in spec["data"] if each.get("name") == "yours"]
     assert (star["x"][0], star["y"][0]) == pytest.approx(dots(spec)[57], abs=1e-3)
 
 

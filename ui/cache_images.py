@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 
@@ -22,10 +24,11 @@ from embedkit.images import (
 )
 from embedkit.images.classifiers import Classifier, ClassifierRecipe
 from embedkit.images.compare import accuracies, classifier_key, classifier_of
+from embedkit.images.methods import labels_of
 from embedkit.images.walk import Plane, plane_of, sheet
 from embedkit.jobs import Job
 from embedkit.sources.pictures import Pictures
-from embedkit.space import Space, Vectors
+from embedkit.space import Origin, Space, Vectors
 from ui import cache
 
 
@@ -84,6 +87,22 @@ def autoencoder(source: Source, size: int, seed: int) -> Autoencoder:
     return found.model
 
 
+def _space(
+    source: Source,
+    key: str,
+    title: str,
+    vectors: Vectors,
+    method: str,
+    params: dict[str, Any] | None = None,
+    seed: int = 0,
+) -> Space:
+    """Pictures with their labels; their origin only where the method opens the same pictures by their name."""
+    found = load_source(source)
+    about = Origin(method, {"pictures": source.key, **(params or {})}, seed, found.title, found.licence, found.year)
+    same = method and source == Source(source.key)
+    return Space(key, title, found.names, vectors, labels_of(found), about if same else Origin("unknown"))
+
+
 @st.cache_resource(max_entries=8, show_spinner=False)
 def classifier(source: Source, recipe: ClassifierRecipe, column: str) -> Classifier:
     """A classifier whose training is kept."""
@@ -102,7 +121,9 @@ def classifier_space(source: Source, recipe: ClassifierRecipe, column: str) -> S
         raise embedkit.InputError("This classifier is no longer kept. Open the page again.")
     name = {"cnn": "CNN", "vit": "ViT"}[recipe.kind]
     title = f"{name} of {pictures.title.lower()}, trained on {column}"
-    return Space(f"{pictures.key}/{recipe.kind}/{column}", title, pictures.names, entry.arrays["codes"])
+    params = {"label": column, "epochs": recipe.epochs}
+    key, codes = f"{pictures.key}/{recipe.kind}/{column}", entry.arrays["codes"]
+    return _space(source, key, title, codes, f"images/{recipe.kind}", params, recipe.seed)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the pictures with the large network ...")
@@ -112,7 +133,8 @@ def vision_space(source: Source, name: str, folder: str) -> Space:
 
     pictures = load_source(source)
     vectors = load_vision(name, folder).encode(pictures.pixels)
-    return Space(f"{pictures.key}/{name}", f"{name} of {pictures.title.lower()}", pictures.names, vectors)
+    title = f"{name} of {pictures.title.lower()}"
+    return _space(source, f"{pictures.key}/{name}", title, vectors, "" if folder else f"images/{name}")
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
@@ -138,14 +160,16 @@ def pca(source: Source, size: int) -> Pca:
 def picture_space(source: Source, name: str, *, size: int = 0, key: str = "", recipe: Recipe | None = None) -> Space:
     """Pictures as vectors: "pixels", "PCA" of `size`, or "autoencoder" as the training `key` left it."""
     pictures = load_source(source)
+    own, title = f"{pictures.key}/{name}", f"{name} of {pictures.title.lower()}"
     if name == "pixels":
-        vectors = pictures.flat
-    elif name == "PCA":
-        vectors = pca_and_codes(source, size)[1]
-    else:
-        assert recipe is not None
-        vectors = codes(key, epochs_of(source, recipe), source, recipe)
-    return Space(f"{pictures.key}/{name}", f"{name} of {pictures.title.lower()}", pictures.names, vectors)
+        return _space(source, own, title, pictures.flat, "images/pixels")
+    if name == "PCA":
+        return _space(source, own, title, pca_and_codes(source, size)[1], "images/pca", {"size": size})
+    assert recipe is not None
+    last = epochs_of(source, recipe)
+    params = {"latent": recipe.latent, "network": recipe.kind, "noise": recipe.noise, "epochs": recipe.epochs}
+    usual = "" if recipe.linear or recipe.copy else "images/autoencoder"  # the method knows neither
+    return _space(source, own, title, codes(key, last, source, recipe), usual, params, recipe.seed)
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

@@ -20,9 +20,10 @@ _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def figure_svg(figure: go.Figure, *, title: str = "Map", about: str = "", width: int = 1_000) -> bytes:
-    """A map of points as an SVG file in UTF-8, `width` pixels wide; `title` for those who cannot see it, `about` also under it.
+    """A map of points as an SVG file in UTF-8, `width` pixels wide.
 
-    Three dimensions are seen by the figure's camera. Raises InputError for a figure that is no map.
+    `title` is for those who cannot see it, `about` stands under it as well. Three dimensions are seen by the figure's
+    camera. Raises InputError for a figure that is no map.
     """
     return _written(scene_of(figure, title=title, about=about, width=width)).encode()
 

@@ -8,10 +8,12 @@ from embedkit.registry import method
 from embedkit.space import Origin, Space
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from embedkit.sources.pictures import Pictures
     from embedkit.space import Vectors
 
-__all__ = ["autoencoder", "cnn", "pca", "pixels", "resnet50", "vgg16", "vit", "vit_b16"]
+__all__ = ["autoencoder", "cnn", "labels_of", "pca", "pixels", "resnet50", "vgg16", "vit", "vit_b16"]
 
 OURS, LARGE = "MIT", "BSD-3-Clause; ImageNet's terms may bind the weights"
 KIND = "pictures"
@@ -20,12 +22,16 @@ KIND = "pictures"
 def _space(
     key: str, found: Pictures, vectors: Vectors, params: dict[str, Any], seed: int = 0, licence: str = ""
 ) -> Space:
+    about = Origin(key, params, seed, found.title, licence or found.licence, found.year)
+    return Space(f"{key}/{found.key}", f"{found.title} by {key}", found.names, vectors, labels_of(found), about)
+
+
+def labels_of(found: Pictures) -> pd.DataFrame:
+    """What is known of each picture: its label, and its other factors where it was drawn by rule; n rows."""
     import pandas as pd
 
     known = found.factors.drop(columns="label", errors="ignore")
-    meta = pd.concat([pd.DataFrame({"label": found.labels}), known], axis=1)
-    about = Origin(key, params, seed, found.title, licence or found.licence, found.year)
-    return Space(f"{key}/{found.key}", f"{found.title} by {key}", found.names, vectors, meta, about)
+    return pd.concat([pd.DataFrame({"label": found.labels}), known], axis=1)
 
 
 def _pictures(name: str) -> Pictures:
