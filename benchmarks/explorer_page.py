@@ -201,7 +201,7 @@ def picks(runs: int) -> Iterator[Figure]:
 
 def name_of(row: int) -> str:
     """What a row, counted from 0, of a file without names is called."""
-    return f"row {row + 1}"
+    return f"row {row + 1:,}"
 
 
 def measure(args: argparse.Namespace) -> Iterator[Figure | Skip]:
