@@ -668,3 +668,34 @@ def test_overlaps_counted_in_approximate_graphs_say_so(pool: Pool, monkeypatch: 
     said = re.search(r"an index found ([\d.]+)% in All numbers, ([\d.]+)% in Every other, measured on 500", text(at))
     assert said is not None
     assert all(99 <= float(share) <= 100 for share in said.groups())
+
+
+def test_what_is_asked_of_the_map_waits_while_another_view_is_looked_at() -> None:
+    at = explorer(ex_pick="7 (7)", ex_search="7", ex_sum="7 (7) - 0 (0)", ex_draw="names", ex_k=4, **CALM)
+    for view in ("Compare", "Noise and settings", "Map"):
+        at.segmented_control(key="ex").set_value(view).run()
+    assert not at.exception
+    assert at.text_input(key="ex_pick").value == "7 (7)"
+    assert at.text_input(key="ex_search").value == "7"
+    assert at.text_input(key="ex_sum").value == "7 (7) - 0 (0)"
+    assert at.segmented_control(key="ex_draw").value == "names"
+    assert len(table(at, "item", "cosine")) == 5
+
+
+def test_vectors_are_chosen_for_comparison_by_their_titles(pool: Pool) -> None:
+    spaces = [Space(f"s{n}", f"Model {n}", own().items, own().vectors) for n in range(3)]
+    keys = [keep_space(space, pool.store) for space in spaces]
+    at = explorer(ex="Compare", ex_cmp="", ex_more=" ".join(keys))
+    assert at.multiselect(key="ex_more_titles").options == [f"Model {n}, 60 x 5" for n in range(3)]
+    at.multiselect(key="ex_more_titles").set_value([keys[2], keys[0]]).run()
+    assert not at.exception
+    assert at.text_input(key="ex_more").value == f"{keys[2]} {keys[0]}"
+    assert table(at, "spaces", "linear CKA")["spaces"].tolist() == ["Model 2 / Model 0"]
+
+
+def test_points_of_ones_own_are_answered_by_the_chosen_nearness() -> None:
+    at = explorer(ex_sum="7 (7)", ex_metric="Euclidean", **CALM)
+    shown = table(at, "near", "distance")
+    space = embedkit.load("images/pixels")
+    near = embedkit.search(space, space.unit[7], 11, "euclidean")
+    assert list(shown["near"]) == [each.item for each in near if each.item != "7 (7)"][:10]

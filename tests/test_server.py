@@ -15,7 +15,7 @@ def warmed(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Set once the warm-up has come to the workers; the model and the workers themselves are left out."""
     done = threading.Event()
     monkeypatch.setattr(cache, "load_transformer", lambda: None)
-    monkeypatch.setattr(cache, "pool", lambda: SimpleNamespace(warm=lambda task: done.set()))
+    monkeypatch.setattr(cache, "pool", lambda: SimpleNamespace(warm=lambda task: done.set(), busy=False))
     monkeypatch.setattr(cache, "HEAD_START", 0.0)
     return done
 

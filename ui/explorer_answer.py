@@ -23,6 +23,8 @@ from ui.frame import chart
 SIDE = 48  # pixels of a picture in a list
 WHOLE = 12  # rows of pictures up to which a table does not scroll
 
+TITLES: dict[Metric, str] = {"cosine": "cosine", "euclidean": "distance", "dot": "dot product"}
+
 
 def answer(opened: Opened, made: MadeMap, looked: Looked) -> None:
     if looked.pick is None:
@@ -111,6 +113,5 @@ def graph_note(made: MadeMap) -> str:
 def neighbors_table(space: Space, item: str, k: int, metric: Metric) -> pd.DataFrame:
     """The nearest items of an item with their columns."""
     near = search(space, item, min(k, space.n), metric)
-    title = {"cosine": "cosine", "euclidean": "distance", "dot": "dot product"}[metric]
-    found = pd.DataFrame({"item": [each.item for each in near], title: [each.score for each in near]})
+    found = pd.DataFrame({"item": [each.item for each in near], TITLES[metric]: [each.score for each in near]})
     return pd.concat([found, space.meta.iloc[[each.row for each in near]].reset_index(drop=True)], axis=1)

@@ -14,7 +14,7 @@ from embedkit.projection import project
 from ui import cache, cache_explorer
 from ui.controls import BIND, choice, text, whole_number
 from ui.explorer_map import METRICS
-from ui.explorer_open import HERE, sent
+from ui.explorer_open import HERE, list_names, sent, titles
 from ui.frame import arithmetic, ask, chart, link_note, presenting, tries, why
 
 MOST = 20_000
@@ -31,21 +31,14 @@ def view() -> None:
         max_selections=4,
         help="Two to four with those below; items are matched by their names.",
     )
-    st.session_state.setdefault("ex_more", " ".join(sent()))
-    more = text(
-        "Opened vectors, by their names",
-        "",
-        key="ex_more",
-        help="What you opened as files here, or sent from another page, comes by itself; apart by blanks.",
-        placeholder="open files under Map, or send vectors from another page",
-    )
+    more = _more()
     left, right = st.columns(2)
     with left:
         k = whole_number("Neighbors to compare", 1, 100, 10, key="ex_ck", help="1 to 100.")
     with right:
         metric = choice("Near by", METRICS, key="ex_cmetric", help="The same for all spaces.")
     try:
-        opened = tuple(cache_explorer.kept_space(key) for key in more.split())
+        opened = tuple(map(cache_explorer.kept_space, more))
         spaces = (*(cache.space(HERE[name]) for name in chosen), *opened)
         made = cache_explorer.comparison(spaces, k, metric)
     except EmbedkitError as error:
@@ -101,6 +94,42 @@ def view() -> None:
             icon=":material/table:",
         )
         link_note()
+
+
+def _more() -> list[str]:
+    """Keys of opened vectors to compare: chosen by their titles, while the keys stand in the link."""
+    if "ex_more" not in st.session_state and "ex_more" not in st.query_params:
+        st.session_state["ex_more"] = " ".join(sent())
+    keys = str(st.session_state.get("ex_more", "") or st.query_params.get("ex_more", "")).split()
+    list_names(keys)
+    listed = titles()
+    if listed:
+        st.session_state["ex_more_titles"] = [key for key in keys if key in listed]
+        st.multiselect(
+            "Opened in this visit",
+            list(listed),
+            format_func=lambda each: listed.get(each, each),
+            key="ex_more_titles",
+            on_change=_choose,
+            max_selections=4,
+            placeholder="Choose vectors",
+            help="Files that you opened here, and vectors that you sent from other pages.",
+        )
+    with st.expander("Names in the link", icon=":material/link:"):
+        return text(
+            "Opened vectors, by their names",
+            "",
+            key="ex_more",
+            help="What you opened as files here, or sent from another page, comes by itself; apart by blanks.",
+            placeholder="open files under Map, or send vectors from another page",
+        ).split()
+
+
+def _choose() -> None:
+    chosen = st.session_state["ex_more_titles"]
+    listed = titles()
+    foreign = [key for key in str(st.session_state.get("ex_more", "")).split() if key not in listed]
+    st.session_state["ex_more"] = " ".join([*foreign, *chosen])
 
 
 def _unique(names: list[str]) -> list[str]:

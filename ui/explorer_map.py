@@ -54,7 +54,7 @@ def view(opened: Opened, settings: Settings) -> None:
     axes_note(made)
     _trust(made)
     answer(opened, made, looked)
-    answer_new(opened, yours, looked.k)
+    answer_new(opened, yours, looked.k, looked.metric)
     why(
         WHY_AXES
         if settings.method == "axes"

@@ -13,11 +13,11 @@ from embedkit.encoding import Encoded, encoder_of
 from embedkit.errors import EmbedkitError
 from embedkit.explore import sum_of
 from embedkit.maps import MadeMap
-from embedkit.neighbors import Neighbor, search
+from embedkit.neighbors import Metric, Neighbor, search
 from embedkit.space import Vectors
 from ui import cache_new
 from ui.controls import BIND, text
-from ui.explorer_answer import thumbnails, with_pictures
+from ui.explorer_answer import TITLES, thumbnails, with_pictures
 from ui.explorer_open import Opened
 from ui.own_picture import given_pictures, swapped
 
@@ -148,33 +148,33 @@ def _sum(opened: Opened) -> list[Own]:
     return [Own(typed, vector, "", named)]
 
 
-def answer_new(opened: Opened, yours: Sequence[Own], k: int) -> None:
+def answer_new(opened: Opened, yours: Sequence[Own], k: int, metric: Metric) -> None:
     """What is near each point of a person's own, from all numbers, among all vectors."""
     if not yours:
         return
     whole = opened.whole
-    near = {each: _near(opened, each, k) for each in yours}
+    near = {each: _near(opened, each, k, metric) for each in yours}
     st.subheader(f"What is near “{yours[0].name}”" if len(yours) == 1 else "What is near yours", anchor=False)
     if len(yours) > 1:
-        _all(yours, near)
+        _all(yours, near, metric)
     tabs = st.tabs([each.name[:24] for each in yours]) if len(yours) > 1 else [st.container()]
     for number, (tab, each) in enumerate(zip(tabs, yours, strict=True)):
         with tab:
-            _one(opened, each, near[each], number)
-    st.caption(f"By cosine, exact, from all {whole.d} numbers, among all {whole.n:,} vectors.")
+            _one(opened, each, near[each], number, metric)
+    st.caption(f"By {TITLES[metric]}, exact, from all {whole.d} numbers, among all {whole.n:,} vectors.")
 
 
-def _near(opened: Opened, own: Own, k: int) -> list[Neighbor]:
-    found = search(opened.whole, own.vector, min(k + len(own.named), opened.whole.n))
+def _near(opened: Opened, own: Own, k: int, metric: Metric) -> list[Neighbor]:
+    found = search(opened.whole, own.vector, min(k + len(own.named), opened.whole.n), metric)
     return [each for each in found if each.item not in own.named][:k]
 
 
-def _all(yours: Sequence[Own], near: dict[Own, list[Neighbor]]) -> None:
+def _all(yours: Sequence[Own], near: dict[Own, list[Neighbor]], metric: Metric) -> None:
     table = pd.DataFrame(
         {
             "yours": [each.name for each in yours],
             "nearest": [near[each][0].item if near[each] else "" for each in yours],
-            "its cosine": [near[each][0].score if near[each] else np.nan for each in yours],
+            f"its {TITLES[metric]}": [near[each][0].score if near[each] else np.nan for each in yours],
             "then": [", ".join(n.item for n in near[each][1 : 1 + SHOWN]) for each in yours],
             "on the map": [_where(each) for each in yours],
         }
@@ -188,9 +188,9 @@ def _where(own: Own) -> str:
     return "" if own.place is None else f"({', '.join(f'{x:.2f}' for x in own.place)})"
 
 
-def _one(opened: Opened, own: Own, near: list[Neighbor], number: int) -> None:
+def _one(opened: Opened, own: Own, near: list[Neighbor], number: int, metric: Metric) -> None:
     rows = [each.row for each in near]
-    table = pd.DataFrame({"near": [each.item for each in near], "cosine": [each.score for each in near]})
+    table = pd.DataFrame({"near": [each.item for each in near], TITLES[metric]: [each.score for each in near]})
     table = pd.concat([table, opened.whole.meta.iloc[rows].reset_index(drop=True)], axis=1)
     left, right = st.columns([3, 2], gap="medium") if own.picture is not None else (st.container(), None)
     with left:

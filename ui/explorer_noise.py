@@ -58,10 +58,13 @@ def view(opened: Opened, settings: Settings) -> None:
                 at = replace(settings, params=tuple(changed.items()))
                 _small(f"{name} {value:g}", space, at, groups, f"ex_v{value:g}", seen)
     st.subheader("The same settings, other seeds", anchor=False)
-    for place, seed in zip(st.columns(3), (0, 1, 2), strict=True):
-        with place:
-            at = replace(settings, seed=seed)
-            _small(f"seed {seed}", space, at, groups, f"ex_s{seed}", seen)
+    if not names:
+        st.caption("Nor does it draw by chance, so every seed gives the map above.")
+    else:
+        for place, seed in zip(st.columns(3), (0, 1, 2), strict=True):
+            with place:
+                at = replace(settings, seed=seed)
+                _small(f"seed {seed}", space, at, groups, f"ex_s{seed}", seen)
     why(
         "A projection draws something for any numbers, also for none that mean anything. What stays when seed and settings change belongs to the data; what changes does not. "
         "Groups in the map of shuffled numbers are the method's own. The figures below each map compare it with the original space, where there is no map at all."

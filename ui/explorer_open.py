@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -245,9 +245,15 @@ def _show(key: str) -> None:
     """Show the vectors with this name from now on, and list them where they are kept."""
     st.session_state["ex_last"] = key
     st.session_state["ex_shows"] = st.session_state.get("ex_shows", 0) + 1
+    list_names([key])
+
+
+def list_names(keys: Sequence[str]) -> None:
+    """Have vectors by these names among the `titles` of this visit, where they are kept."""
     seen: list[str] = st.session_state.get("ex_seen", [])
-    if key not in seen:
-        st.session_state["ex_seen"] = [key, *seen]
+    new = [key for key in dict.fromkeys(keys) if key not in seen]
+    if new:
+        st.session_state["ex_seen"] = [*new, *seen]
 
 
 def _upload() -> None:

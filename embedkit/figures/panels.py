@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from embedkit.figures.style import COLORS, INK, PICK, mark_of, plain_layout
+from embedkit.figures.style import COLORS, INK, PICK, STAR, mark_of, plain_layout
 from embedkit.space import Vectors
 
 __all__ = ["layer_lines", "layer_map", "strips", "trust_bars"]
@@ -164,7 +164,7 @@ def layer_map(
             y=[star[1]],
             mode="markers+text",
             name=f"static vector of {word}",
-            marker={"symbol": "star", "size": 20, "color": "#F0E442", "line": {"width": 1.5, "color": "#333333"}},
+            marker={"symbol": "star", "size": 20, **STAR},
             text=["static"],
             textposition="bottom center",
             hovertemplate=f"{word}: the one static vector, the same in every sentence<extra></extra>",

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from embedkit.figures.style import GRAY, PICK, mark_of, plain_layout
+from embedkit.figures.style import GRAY, PICK, STAR, mark_of, plain_layout
 from embedkit.space import Vectors
 
 __all__ = ["recall_cost", "recall_lines", "towers_map"]
@@ -62,7 +62,7 @@ def towers_map(
         )
     _names(figure, items, names, popularity, marked)
     if you is not None:
-        star = {"symbol": "star", "size": 20, "color": "#F0E442", "line": {"width": 1.5, "color": "#333333"}}
+        star = {"symbol": "star", "size": 20, **STAR}
         figure.add_trace(
             go.Scattergl(x=[you[0]], y=[you[1]], mode="markers", name="you", marker=star, hoverinfo="name")
         )
