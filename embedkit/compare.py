@@ -6,18 +6,34 @@ onto another's (Schoenemann 1966), which is for the eye alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.errors import InputError
+from embedkit.jobs import Job, Pool
 from embedkit.neighbors import Metric, Neighbor, knn_graph, pair_distances, search
 from embedkit.space import Space, Vectors, frozen
+from embedkit.store import Entry, default_store, recipe_key
 
-__all__ = ["Comparison", "Pair", "aligned", "common_items", "compare", "linear_cka", "neighbors_in"]
+__all__ = [
+    "Comparison",
+    "Pair",
+    "aligned",
+    "common_items",
+    "compare",
+    "comparison_now",
+    "cut_to_common",
+    "linear_cka",
+    "neighbors_in",
+    "request_comparison",
+]
 
+TASK = "embedkit.compare:comparison_task"
+AT_ONCE = 5_000  # items that are compared within a run of the page
 MOST_SPACES = 4
 PAIRS = 20_000  # of items, whose distances are correlated
 
@@ -82,20 +98,42 @@ def common_items(spaces: Sequence[Space]) -> tuple[str, ...]:
     return tuple(item for item in spaces[0].items if all(item in rows for rows in others))
 
 
-def compare(spaces: Sequence[Space], *, k: int = 10, metric: Metric = "cosine", seed: int = 0) -> Comparison:
-    """Compare two to four spaces over their common items; their numbers of dimensions may differ.
-
-    k is cut to what the items allow. Neighbors are looked for among the common items alone. Raises InputError.
-    """
+def cut_to_common(spaces: Sequence[Space]) -> tuple[Space, ...]:
+    """Two to four spaces, each with their common items alone, in the order of the first; raises InputError."""
     if not 2 <= len(spaces) <= MOST_SPACES:
         raise InputError(f"Between 2 and {MOST_SPACES} spaces can be compared, not {len(spaces)}.")
     items = common_items(spaces)
     if len(items) < 3:
         names = " and ".join(f"'{space.title}'" for space in spaces)
         raise InputError(f"{names} share {len(items)} items; at least 3 are needed. Items are matched by their names.")
-    cut = tuple(space if space.items == items else space.take(items, key=space.key) for space in spaces)
+    return tuple(space if space.items == items else space.take(items, key=space.key) for space in spaces)
+
+
+def compare(
+    spaces: Sequence[Space],
+    *,
+    k: int = 10,
+    metric: Metric = "cosine",
+    seed: int = 0,
+    report: Callable[[float, str], None] = lambda done, text: None,
+) -> Comparison:
+    """Compare two to four spaces over their common items; their numbers of dimensions may differ.
+
+    k is cut to what the items allow. Neighbors are looked for among the common items alone. Raises InputError.
+    """
+    cut = cut_to_common(spaces)
+    items = cut[0].items
     k = max(min(k, len(items) - 1), 1)
-    graphs = [knn_graph(space, k, metric) for space in cut]
+    graphs = []
+    for number, space in enumerate(cut):
+        said = f"Finding neighbors in {number + 1} of {len(cut)}"
+
+        def looking(done: float, number: int = number, said: str = said) -> None:
+            report(0.9 * (number + done) / len(cut), said)
+
+        looking(0.0)
+        graphs.append(knn_graph(space, k, metric, report=looking))
+    report(0.9, "Comparing")
     lists = [graph.indices for graph in graphs]
     chance = k / (len(items) - 1)
     rng = np.random.default_rng(seed)
@@ -111,6 +149,56 @@ def compare(spaces: Sequence[Space], *, k: int = 10, metric: Metric = "cosine", 
             pairs.append(Pair(a, b, overlap, float(overlap.mean()), chance, cka, rank))
     recalls, sampled = tuple(graph.recall for graph in graphs), max(graph.sampled for graph in graphs)
     return Comparison(cut, items, k, metric, tuple(pairs), recalls, sampled)
+
+
+def request_comparison(cut: tuple[Space, ...], k: int, metric: Metric, pool: Pool) -> Comparison | Job:
+    """The comparison of spaces that are `cut_to_common`, if it is kept, else the job that makes it.
+
+    Few items are compared on the spot, and any where the disk has no room for the vectors.
+    """
+    if len(cut[0].items) <= AT_ONCE:
+        return compare(cut, k=k, metric=metric)
+    keys = [recipe_key("vectors", digest=space.digest) for space in cut]
+    recipe = {"vectors_keys": keys, "k": k, "metric": metric}
+    if (entry := pool.store.get(recipe_key(TASK, **recipe))) is not None:
+        return _compared(entry, cut, metric)
+    for key, space in zip(keys, cut, strict=True):
+        if pool.store.get_meta(key) is None and not pool.store.put(
+            key, {"vectors": space.vectors}, {"title": space.title}, f"vectors of {space.title}"
+        ):
+            return compare(cut, k=k, metric=metric)
+    return pool.submit(TASK, recipe, title=f"Comparing {len(cut)} spaces of {cut[0].n:,} items")
+
+
+def comparison_now(job: Job, cut: tuple[Space, ...], metric: Metric) -> Comparison:
+    """What a finished job found of these spaces; raises what it ended with."""
+    return _compared(job.result(), cut, metric)
+
+
+def comparison_task(
+    report: Callable[..., None], *, vectors_keys: list[str], k: int, metric: Metric
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Task of a worker: read the vectors of each space from the store and compare them row by row."""
+    spaces = []
+    for key in vectors_keys:
+        entry = default_store().get(key)
+        if entry is None:
+            raise InputError("The vectors of this comparison are no longer kept. Open the page again.")
+        vectors = entry.arrays["vectors"]
+        spaces.append(Space(key, "", tuple(map(str, range(len(vectors)))), vectors))
+    made = compare(spaces, k=k, metric=metric, report=report)
+    figures = [{name: value for name, value in asdict(pair).items() if name != "overlap"} for pair in made.pairs]
+    arrays = {f"overlap_{number}": pair.overlap for number, pair in enumerate(made.pairs)}
+    return arrays, {"k": made.k, "pairs": figures, "recalls": made.recalls, "sampled": made.sampled}
+
+
+def _compared(entry: Entry, cut: tuple[Space, ...], metric: Metric) -> Comparison:
+    about = entry.meta
+    pairs = tuple(
+        Pair(overlap=np.asarray(entry.arrays[f"overlap_{number}"]), **figures)
+        for number, figures in enumerate(about["pairs"])
+    )
+    return Comparison(cut, cut[0].items, about["k"], metric, pairs, tuple(about["recalls"]), about["sampled"])
 
 
 def neighbors_in(comparison: Comparison, item: str, k: int | None = None) -> tuple[tuple[Neighbor, ...], ...]:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from pages_help import workers
 
+import embedkit.compare as comparing
 from embedkit import neighbors
-from embedkit.compare import aligned, common_items, compare, linear_cka, neighbors_in
+from embedkit.compare import (
+    Comparison,
+    aligned,
+    common_items,
+    compare,
+    comparison_now,
+    cut_to_common,
+    linear_cka,
+    neighbors_in,
+    request_comparison,
+)
 from embedkit.errors import InputError
+from embedkit.jobs import Job
 from embedkit.neighbors import search
 from embedkit.space import Space, Vectors
 
@@ -122,3 +137,26 @@ def test_a_map_is_turned_onto_another(dims: int) -> None:
     assert np.isfinite(aligned(np.ones((40, dims)), onto)).all()
     with pytest.raises(InputError, match="cannot be turned"):
         aligned(onto[:-1], onto)
+
+
+def test_a_job_finds_what_compare_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = np.random.default_rng(5)
+    items = tuple(f"i{n}" for n in range(90))
+    first = Space("a", "A", items, chance.normal(size=(90, 6)))
+    second = Space("b", "B", items[::-1][:80], chance.normal(size=(80, 4)))
+    monkeypatch.setattr(comparing, "AT_ONCE", 10)
+    cut = cut_to_common([first, second])
+    with workers(tmp_path) as pool:
+        job = request_comparison(cut, 7, "euclidean", pool)
+        assert isinstance(job, Job)
+        assert job.wait(60)
+        made = comparison_now(job, cut, "euclidean")
+        again = request_comparison(cut, 7, "euclidean", pool)
+    wanted = compare([first, second], k=7, metric="euclidean")
+    assert isinstance(again, Comparison)
+    for found in (made, again):
+        assert found.items == wanted.items
+        assert (found.pair(0, 1).overlap == wanted.pair(0, 1).overlap).all()
+        assert found.pair(0, 1).cka == wanted.pair(0, 1).cka
+        assert found.pair(0, 1).spearman == wanted.pair(0, 1).spearman
+        assert (found.k, found.recalls, found.changed(0, 1)) == (wanted.k, wanted.recalls, wanted.changed(0, 1))

@@ -699,3 +699,15 @@ def test_points_of_ones_own_are_answered_by_the_chosen_nearness() -> None:
     space = embedkit.load("images/pixels")
     near = embedkit.search(space, space.unit[7], 11, "euclidean")
     assert list(shown["near"]) == [each.item for each in near if each.item != "7 (7)"][:10]
+
+
+def test_many_items_are_compared_by_a_worker_with_the_same_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("embedkit.compare.AT_ONCE", 100)
+    at = explorer(ex="Compare", ex_ck=7)
+    for _ in range(300):
+        if not at.progress:
+            break
+        at.run()
+    assert not at.exception
+    made = compare([embedkit.load("images/pixels"), embedkit.load("images/autoencoder")], k=7).pair(0, 1)
+    assert table(at, "spaces", "linear CKA").iloc[0]["common neighbors of 7"] == pytest.approx(made.mean)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from embedkit import explore
 from embedkit.clusters import Clusters, request_clusters
-from embedkit.compare import Comparison, compare
+from embedkit.compare import Comparison, cut_to_common, request_comparison
 from embedkit.files import UPLOAD, open_files
 from embedkit.files.given import shown
 from embedkit.files.keeping import keep_opened, store_upload
@@ -102,10 +102,20 @@ def shuffled(found: Space, seed: int) -> Space:
     return explore.shuffled(found, seed)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Space: lambda found: f"{found.digest} {found.title}"})
-def comparison(spaces: tuple[Space, ...], k: int, metric: Metric) -> Comparison:
-    """Spaces beside each other."""
-    return compare(spaces, k=k, metric=metric)
+# Equal vectors may have other items or titles, which a comparison names.
+@st.cache_resource(
+    max_entries=8,
+    show_spinner=False,
+    hash_funcs={Space: lambda found: f"{found.digest} {found.title} {hash(found.items)}"},
+)
+def in_common(spaces: tuple[Space, ...]) -> tuple[Space, ...]:
+    """Spaces cut to the items that all of them hold."""
+    return cut_to_common(spaces)
+
+
+def comparison(cut: tuple[Space, ...], k: int, metric: Metric) -> Comparison | Job:
+    """Spaces `in_common` beside each other if that is kept, else the job that compares them."""
+    return request_comparison(cut, k, metric, cache.pool())
 
 
 def clusters_of(found: Space, least: int, column: str) -> Clusters | Job:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from embedkit.compare import Comparison, aligned, neighbors_in
-from embedkit.errors import EmbedkitError
+from embedkit.compare import Comparison, aligned, comparison_now, neighbors_in
+from embedkit.errors import EmbedkitError, JobStopped
 from embedkit.explore import columns, groups_of
 from embedkit.export import safe_csv
 from embedkit.figures import MapMarks, point_map
+from embedkit.jobs import Job
+from embedkit.neighbors import Metric
 from embedkit.projection import project
-from ui import cache, cache_explorer
+from embedkit.space import Space
+from ui import cache, cache_explorer, work
 from ui.controls import BIND, choice, text, whole_number
 from ui.explorer_map import METRICS
 from ui.explorer_open import HERE, list_names, sent, titles
@@ -40,9 +43,11 @@ def view() -> None:
     try:
         opened = tuple(map(cache_explorer.kept_space, more))
         spaces = (*(cache.space(HERE[name]) for name in chosen), *opened)
-        made = cache_explorer.comparison(spaces, k, metric)
+        made = _compared(cache_explorer.in_common(spaces), k, metric)
     except EmbedkitError as error:
         st.error(str(error), icon=":material/error:")
+        return
+    if made is None:
         return
     names = _unique([*chosen, *(space.title for space in opened)])
     first = made.pairs[0]
@@ -94,6 +99,22 @@ def view() -> None:
             icon=":material/table:",
         )
         link_note()
+
+
+def _compared(cut: tuple[Space, ...], k: int, metric: Metric) -> Comparison | None:
+    """The comparison; while it is made its progress is drawn, and None returned."""
+    name = ("ex_compare", *(space.digest for space in cut), k, metric)
+    try:
+        found = work.held(name, lambda: cache_explorer.comparison(cut, k, metric))
+        if not isinstance(found, Job):
+            return found
+        return comparison_now(found, cut, metric) if work.wait_for(found) else None
+    except JobStopped as error:
+        st.error(str(error), icon=":material/error:")
+        if st.button("Compare again", icon=":material/refresh:", key="ex_again_compare", help="Compare these anew"):
+            work.forget(name)
+            st.rerun()
+        return None
 
 
 def _more() -> list[str]:
