@@ -20,6 +20,11 @@ MAP_NOTE = (
     "On UMAP, t-SNE and PaCMAP maps, sizes of groups and gaps between them are not to be read; neighborhoods are."
 )
 
+# Without a graphics card each frame of these costs most of a core, which the work that is waited for then lacks: the
+# first map of 10,000 words took half as long again.
+STILL = """<style>[data-testid="stProgress"] *, .stApp:has([data-testid="stProgress"]) .stElementContainer
+{ transition: none !important; } .stSkeleton { animation: none !important; }</style>"""
+
 
 def presenting() -> bool:
     """Whether the page is shown to a class: larger, and only what is to be looked at."""
@@ -29,6 +34,7 @@ def presenting() -> bool:
 @contextmanager
 def page(title: str, lead: str) -> Iterator[None]:
     """Draw the head of a page; an EmbedkitError that reaches it becomes one sentence, everything else shows as a bug."""
+    st.html(STILL)
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.title(title, anchor=False, width="content")
         st.toggle("Present", key="present", bind="query-params", help="For a class: larger, without the texts to read.")
