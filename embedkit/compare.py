@@ -26,6 +26,7 @@ __all__ = [
     "common_items",
     "compare",
     "comparison_now",
+    "comparison_task",
     "cut_to_common",
     "linear_cka",
     "neighbors_in",

@@ -90,7 +90,9 @@ def _own() -> tuple[Watched, Interactions] | None:
     if file is not None and st.session_state.get("table_stamp") != (stamp := (file.name, file.size, file.file_id)):
         try:
             with st.spinner("Reading your table ..."):
-                st.session_state["table_source"] = cache_interactions.keep_interactions(own_table(file.name, file.getvalue()))
+                st.session_state["table_source"] = cache_interactions.keep_interactions(
+                    own_table(file.name, file.getvalue())
+                )
             st.session_state["table_stamp"] = stamp
         except EmbedkitError as error:
             st.error(str(error), icon=":material/error:")

@@ -129,7 +129,9 @@ def draw(setup: Setup, key: str, shown: Seen, steps: tuple[int, ...]) -> None:
         users, items, share = cache_interactions.towers_plane(key, shown.epoch, steps)
         groups = [str(genres).split("|")[0] or "unknown" for genres in setup.table.films["genres"]]
         chart(
-            towers_map(users, items, setup.table.items, groups, popularity=cache_interactions.popularity(setup.watched)),
+            towers_map(
+                users, items, setup.table.items, groups, popularity=cache_interactions.popularity(setup.watched)
+            ),
             key="towers_map",
             zoom=True,
             alt=f"{len(users)} users and {len(items)} items on one map after epoch {shown.epoch}",

@@ -38,7 +38,9 @@ def guess(lesson: Lesson) -> None:
     a, b = pair
     cosines = {}
     for name, at in moment(lesson.pairs, 4 * TRAINED).items():
-        cosines[name] = cache_train_words.hand_cosine(lesson.typed, lesson.recipes[name], at.done + (at.phase == 4), a, b)
+        cosines[name] = cache_train_words.hand_cosine(
+            lesson.typed, lesson.recipes[name], at.done + (at.phase == 4), a, b
+        )
     found = ["Near" if cosine > NEAR else "Far apart" for cosine in cosines.values()]
     answer = found[0] if found[0] == found[1] else "It depends on the method"
     because = (

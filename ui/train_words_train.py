@@ -436,7 +436,9 @@ def _take_away(setup: Setup, last: WordsSeen, epoch: int) -> None:
         )
         st.download_button(
             f"Vectors of the first {min(CSV_WORDS, last.n):,} words (CSV)",
-            lambda: safe_csv(vectors_table(_head(cache_train_words.learned_words(setup.text, setup.recipe, epoch)[0], CSV_WORDS))),
+            lambda: safe_csv(
+                vectors_table(_head(cache_train_words.learned_words(setup.text, setup.recipe, epoch)[0], CSV_WORDS))
+            ),
             "words.csv",
             "text/csv",
             key="w_get_csv",
