@@ -16,7 +16,7 @@ PAGES = {
     "contexts": ("/contexts", 1250),
     "images": ("/images", 1300),
     "interactions": ("/interactions", 1300),
-    "explorer": ("/explorer?ex_pick=7+(7)", 1250),
+    "explorer": ("/explorer?ex_pick=7+(7)&ex_draw=pictures", 1350),
     "train_words": ("/train-words?hand_step=8003", 1250),
 }
 FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
