@@ -1,4 +1,4 @@
-"""Maps: UMAP against umap-learn as it comes, t-SNE, PCA, quality, and the kNN graph below them.
+"""Maps: UMAP against umap-learn as it comes, t-SNE, PaCMAP, PCA, quality, and the kNN graph below them.
 
 Both UMAPs get the same vectors, n_neighbors 15, min_dist 0.1, cosine. Cold is a fresh process from its start to the
 coordinates, imports and compilation included, once with an empty cache of compiled code and once with a filled one;
@@ -108,7 +108,7 @@ def against_umap(vectors: np.ndarray, runs: int) -> Iterator[Figure]:
 
 
 def others(runs: int) -> Iterator[Figure]:
-    """t-SNE, PCA, quality and the exact graph, warm, in this process."""
+    """PCA, PaCMAP, t-SNE, quality and the exact graph, warm, in this process."""
     import embedkit
     from embedkit.neighbors import knn_graph
     from embedkit.projection import project
@@ -116,7 +116,7 @@ def others(runs: int) -> Iterator[Figure]:
 
     words = embedkit.load("words/minilm")
     part = words.take(words.items[:10_000])
-    for method, title in (("pca", "PCA"), ("tsne", "t-SNE, perplexity 30")):
+    for method, title in (("pca", "PCA"), ("pacmap", "PaCMAP"), ("tsne", "t-SNE, perplexity 30")):
         project(words.take(words.items[:500]), method=method)  # imports
         made = []
         times = [timed(lambda: made.append(project(part.take(part.items), method=method))) for _ in range(runs)]  # noqa: B023
