@@ -7,15 +7,12 @@ from ui.controls import choice
 from ui.explorer_open import empty, opened, understood
 from ui.frame import page
 
-# Streamlit forgets a control that is not on the page: those of the map stay while another view is looked at.
-STAYS = ("ex_color", "ex_search", "ex_pick", "ex_k", "ex_draw", "ex_phrases", "ex_sum")
 VIEWS = {"Map": explorer_map.view, "Noise and settings": explorer_noise.view}
 
 with page(
     "Explore any vectors",
     "Open vectors from nearly any file, see them on a map that says how far to believe it, and compare models.",
 ):
-    st.session_state.update({key: st.session_state[key] for key in STAYS if key in st.session_state})
     name = choice("What to do", [*VIEWS, "Compare"], key="ex", help="Ways to question vectors.")
     if name == "Compare":
         explorer_compare.view()
