@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.errors import InputError
+from embedkit.handing import hand_over, handed_over, key_of
 from embedkit.neighbors import knn_graph
 from embedkit.projection import near_layout
 from embedkit.space import Space, Vectors, frozen
-from embedkit.store import Entry, default_store, recipe_key
+from embedkit.store import Entry, recipe_key
 
 if TYPE_CHECKING:
     from embedkit.jobs import Job, Pool
@@ -104,10 +105,8 @@ def request_clusters(space: Space, least: int, column: str, pool: Pool) -> Clust
     entry = pool.store.get(key)
     if entry is not None:
         return _named(entry, space, column)
-    vectors_key = recipe_key("vectors", digest=space.digest)
-    if pool.store.get_meta(vectors_key) is None:
-        pool.store.put(vectors_key, {"vectors": space.vectors}, {"title": space.title}, f"vectors of {space.title}")
-    params = {"vectors_key": vectors_key, "least": least}
+    hand_over(space, pool.store)
+    params = {"vectors_key": key_of(space), "least": least}
     return pool.submit(TASK, params, title=f"Groups among {space.n:,} items", key=key)
 
 
@@ -120,12 +119,7 @@ def clusters_task(
     report: Callable[..., None], *, vectors_key: str, least: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Task of a worker: read the vectors from the store and find groups."""
-    entry = default_store().get(vectors_key)
-    if entry is None:
-        raise InputError("The vectors of these groups are no longer kept. Open the page again.")
-    vectors = entry.arrays["vectors"]
-    space = Space(vectors_key, "", tuple(map(str, range(len(vectors)))), vectors)
-    found = clusters(space, least=least, report=report)
+    found = clusters(handed_over(vectors_key, "these groups"), least=least, report=report)
     figures = {name: getattr(found, name) for name in ("sizes", "outside", "purity", "chance", "silhouette")}
     return {"labels": found.labels, "strength": found.strength}, figures
 

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.errors import InputError
+from embedkit.handing import hand_over, handed_over, key_of
 from embedkit.jobs import Job, Pool
 from embedkit.neighbors import Metric, Neighbor, knn_graph, pair_distances, search
 from embedkit.space import Space, Vectors, frozen
-from embedkit.store import Entry, default_store, recipe_key
+from embedkit.store import Entry, recipe_key
 
 __all__ = [
     "Comparison",
@@ -159,15 +160,11 @@ def request_comparison(cut: tuple[Space, ...], k: int, metric: Metric, pool: Poo
     """
     if len(cut[0].items) <= AT_ONCE:
         return compare(cut, k=k, metric=metric)
-    keys = [recipe_key("vectors", digest=space.digest) for space in cut]
-    recipe = {"vectors_keys": keys, "k": k, "metric": metric}
+    recipe = {"vectors_keys": [key_of(space) for space in cut], "k": k, "metric": metric}
     if (entry := pool.store.get(recipe_key(TASK, **recipe))) is not None:
         return _compared(entry, cut, metric)
-    for key, space in zip(keys, cut, strict=True):
-        if pool.store.get_meta(key) is None and not pool.store.put(
-            key, {"vectors": space.vectors}, {"title": space.title}, f"vectors of {space.title}"
-        ):
-            return compare(cut, k=k, metric=metric)
+    if not all(hand_over(space, pool.store) for space in cut):
+        return compare(cut, k=k, metric=metric)
     return pool.submit(TASK, recipe, title=f"Comparing {len(cut)} spaces of {cut[0].n:,} items")
 
 
@@ -180,13 +177,7 @@ def comparison_task(
     report: Callable[..., None], *, vectors_keys: list[str], k: int, metric: Metric
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Task of a worker: read the vectors of each space from the store and compare them row by row."""
-    spaces = []
-    for key in vectors_keys:
-        entry = default_store().get(key)
-        if entry is None:
-            raise InputError("The vectors of this comparison are no longer kept. Open the page again.")
-        vectors = entry.arrays["vectors"]
-        spaces.append(Space(key, "", tuple(map(str, range(len(vectors)))), vectors))
+    spaces = [handed_over(key, "this comparison") for key in vectors_keys]
     made = compare(spaces, k=k, metric=metric, report=report)
     figures = [{name: value for name, value in asdict(pair).items() if name != "overlap"} for pair in made.pairs]
     arrays = {f"overlap_{number}": pair.overlap for number, pair in enumerate(made.pairs)}

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from embedkit.errors import InputError
+from embedkit.handing import hand_over, handed_over, key_of
 from embedkit.jobs import Job, Pool
 from embedkit.neighbors import EXACT_LIMIT, Metric, graph_at_hand
 from embedkit.own_axes import OwnAxis
@@ -85,7 +86,7 @@ def _recipe(space: Space, settings: Settings) -> dict[str, Any]:
     params = chosen_params(settings.method, dict(settings.params), space.n)
     seed = 0 if settings.method in ("pca", "axes") else settings.seed
     recipe = {
-        "vectors_key": recipe_key("vectors", digest=space.digest),
+        "vectors_key": key_of(space),
         "method": settings.method,
         "dims": settings.dims,
         "seed": seed,
@@ -154,13 +155,12 @@ def request_map(space: Space, settings: Settings, pool: Pool) -> MadeMap | Job:
     if space.n <= straight:
         return result_now(space, settings)
     recipe = _recipe(space, settings)
-    given = {recipe["vectors_key"]: ("vectors", space.vectors)}
-    if settings.method == "axes":
-        given[recipe["coords_key"]] = ("coords", _coords(space, settings))
-    for key, (name, array) in given.items():
-        about = f"{name} of {space.title}"
-        if not pool.store.get_meta(key) and not pool.store.put(key, {name: array}, {"title": space.title}, about):
-            return result_now(space, settings)  # no room on the disk: slower, but it works
+    kept = hand_over(space, pool.store)
+    if kept and settings.method == "axes" and not pool.store.get_meta(recipe["coords_key"]):
+        placed = {"coords": _coords(space, settings)}
+        kept = pool.store.put(recipe["coords_key"], placed, {"title": space.title}, f"coords of {space.title}")
+    if not kept:
+        return result_now(space, settings)  # no room on the disk: slower, but it works
     return pool.submit(TASK, recipe, title=f"{made_by.title} of {space.n:,} items")
 
 
@@ -215,13 +215,11 @@ def make_map(
     coords_key: str = "",
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Task of a worker: read the vectors from the store, project, measure; maps by own axes come with `coords_key`."""
-    entry = default_store().get(vectors_key)
-    placed = default_store().get(coords_key) if coords_key else None
-    if entry is None or (coords_key and placed is None):
-        raise InputError("The vectors of this map are no longer kept. Open the page again.")
-    vectors = entry.arrays["vectors"]
-    space = Space(vectors_key, str(entry.meta.get("title", "")), tuple(map(str, range(len(vectors)))), vectors)
-    if placed is not None:
+    space = handed_over(vectors_key, "this map")
+    if coords_key:
+        placed = default_store().get(coords_key)
+        if placed is None:
+            raise InputError("The places of this map are no longer kept. Open the page again.")
         report(0.1, "Measuring how far the map can be believed")
         projection = Projection(placed.arrays["coords"], method, {}, seed, vectors_key, metric, space)
         return pack_map(MadeMap(projection, measure(space, projection, metric=metric)))

@@ -32,6 +32,7 @@ FLOORS = (
         "compare",
         "clusters",
         "explore",
+        "handing",
     },
     {"sources", "encoders"},
     {"words", "contexts", "images", "interactions", "figures", "files"},

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import embedkit
-from embedkit import maps
+from embedkit import handing, maps
 from embedkit.errors import InputError, UnknownItem
 from embedkit.jobs import Job
 from embedkit.maps import MadeMap, Settings, map_key, request_map, result_now
@@ -209,8 +209,9 @@ def test_very_many_are_measured_by_a_job(
             given.update(task=task, params=params, title=title)
             return "a job"
 
-    for name, value in (("EXACT_LIMIT", 5), ("default_store", lambda: OnePool.store)):
-        monkeypatch.setattr(maps, name, value)
+    monkeypatch.setattr(maps, "EXACT_LIMIT", 5)
+    for home in (maps, handing):
+        monkeypatch.setattr(home, "default_store", lambda: OnePool.store)
     settings = Settings("axes", axes=(*ENDS, "price"))
     assert request_map(things, settings, OnePool()) == "a job"  # type: ignore[arg-type,comparison-overlap]
     assert given["title"] == "Own axes of 8 items"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from embedkit.errors import EmbedkitError
 from embedkit.figures import PictureRow, picture_rows, setting_lines
 from embedkit.images import Source, examples
 from embedkit.images.pitfalls import (
@@ -16,11 +15,10 @@ from embedkit.images.pitfalls import (
     request_sizes,
     size_results,
 )
-from embedkit.jobs import Job
 from embedkit.sources.pictures import Pictures
-from embedkit.store import Entry
-from ui import cache, work
+from ui import cache
 from ui.frame import arithmetic, ask, chart, tries, why
+from ui.work import result_of
 
 GUESSES = ("At every size", "At some sizes only", "At no size")
 
@@ -55,8 +53,7 @@ def view(source: Source, pictures: Pictures) -> None:
 
 def _sizes(source: Source, pictures: Pictures) -> None:
     st.subheader("How many numbers?", anchor=False)
-    name = ("sizes", source)
-    entry = _entry(work.held(name, lambda: request_sizes(source, cache.pool())), name)
+    entry = result_of(("sizes", source), lambda: request_sizes(source, cache.pool()))
     if entry is None:
         return
     found = size_results(entry)
@@ -116,8 +113,7 @@ def _noise() -> None:
         f"Digits have 64 pixels. A network with **128** numbers in the middle has room for everything. It is fed digits with noise of standard deviation {NOISE:g}: "
         "once asked to give back *what it was given*, once asked for the *clean* digit."
     )
-    name = ("noise", None)
-    entry = _entry(work.held(name, lambda: request_noise(cache.pool())), name)
+    entry = result_of(("noise", None), lambda: request_noise(cache.pool()))
     if entry is None:
         return
     found = noise_results(entry)
@@ -149,17 +145,3 @@ def _noise() -> None:
         f"Held-out digits. The noisy input itself is {found[0].given_error:.4f} from the clean digit. Pure noise has the variance {found[0].static_variance:.4f}: "
         "an error well under that means that noise is copied, one above it that the network draws something else in its place."
     )
-
-
-def _entry(job: Job, name: tuple[str, Source | None]) -> Entry | None:
-    """The result of an experiment; while it runs its progress, and what is measured already is drawn."""
-    if not work.wait_for(job):
-        return job.step(job.steps[-1]) if job.steps else None
-    try:
-        return job.result()
-    except EmbedkitError as error:
-        st.error(str(error), icon=":material/error:")
-        if st.button("Run again", icon=":material/refresh:", key=f"again_{name[0]}", help="Start this experiment anew"):
-            work.forget(name)
-            st.rerun()
-        return None

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedkit.figures.scene import RGBA, Bar, Drawn, Lines, Marks, Picture, Scene, Text, outline, scene_of
+from embedkit.figures.scene import scene_of
+from embedkit.figures.shapes import RGBA, Bar, Drawn, Lines, Marks, Picture, Scene, Text, outline
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -7,7 +7,8 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from embedkit.figures.scene import RGBA, Bar, Drawn, Lines, Marks, Picture, Scene, Text, outline, scene_of
+from embedkit.figures.scene import scene_of
+from embedkit.figures.shapes import RGBA, Bar, Drawn, Lines, Marks, Picture, Scene, Text, outline
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
