@@ -390,6 +390,7 @@ def test_stop_ends_a_run_and_it_can_run_again(visit: Callable[..., Visit]) -> No
     one.open("/words?set=All&method=t-SNE&seed=77", until="h1")  # 22,501 words by t-SNE: a minute or more
     main = one.page.get_by_test_id("stMain")
     bar = main.get_by_test_id("stProgress")
+    expect(bar).to_be_visible(timeout=30_000)
     moved = bar.locator("*").evaluate_all("all => all.map((each) => getComputedStyle(each).transitionProperty)")
     assert moved
     assert set(moved) == {"none"}  # what moves by itself takes the cores from the work
