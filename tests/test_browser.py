@@ -292,6 +292,7 @@ def test_home_has_pictures_with_alt_text_and_loads_no_plotly(visit: Callable[...
 
 def test_a_page_with_figures_asks_for_plotly_at_once(visit: Callable[..., Visit]) -> None:
     one = visit("/words")
+    one.page.wait_for_selector(PLOT)
     early = set(re.findall(r'modulepreload"[^>]*(PlotlyChart[^"]*)"', one.page.request.get(one.page.url).text()))
     loaded = one.page.evaluate("performance.getEntriesByType('resource').map((x) => x.name.split('/').at(-1))")
     assert early
